@@ -1,0 +1,131 @@
+"""Frozen, typed configuration, and `--set a.b=c` on top of it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from cirray.errors import ConfigError
+from cirray.registry import Registry
+
+C = TypeVar("C", bound="Config")
+
+
+class Config(BaseModel):
+    """Base of every configuration object: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+class Choice(Config):
+    """Base of configurations that also choose what they configure: `name` is a name of a registry."""
+
+    name: str
+
+
+def chosen_from(registry: Registry[Any]) -> BeforeValidator:
+    """Return a validator that reads a mapping as the `Config` of the registered class that it names.
+
+    Annotate a field with it, `Annotated[SerializeAsAny[Choice], chosen_from(composers)]`, and each registered
+    class brings its own settings without being listed anywhere.
+    """
+
+    def validate(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        if "name" not in value:
+            raise ConfigError(f"A {registry.kind} needs a name; there are: {', '.join(registry)}.")
+        try:
+            return from_mapping(registry[str(value["name"])].Config, value)
+        except ConfigError as error:
+            raise ConfigError(f"In {registry.kind} {value['name']!r}: {error}") from None
+
+    return BeforeValidator(validate)
+
+
+def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
+    """Return the `kind` that `values` describe, nested as they come from JSON.
+
+    Raises:
+        ConfigError: a key is unknown or a value is of the wrong kind; the message names the key and, for an
+            unknown one, the nearest that exist.
+    """
+    try:
+        return kind.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise ConfigError(_explain(kind, values, error)) from None
+
+
+def override(config: C, assignments: Iterable[str]) -> C:
+    """Return a copy of `config` with assignments such as "training.epochs=3" applied.
+
+    Values are read as YAML, so that `3`, `0.1`, `true`, `null`, `[1, 2]` and plain words mean what they look like.
+
+    Raises:
+        ConfigError: an assignment has no "=", names a key that does not exist, or has a value of the wrong kind.
+    """
+    values = config.model_dump(mode="json")
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"--set takes KEY=VALUE, such as training.epochs=3; given was {assignment!r}.")
+        _assign(values, key.strip(), _parse(key, text))
+    return from_mapping(type(config), values)
+
+
+def _parse(key: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The value of {key} is not readable as YAML: {text!r} ({error}).") from None
+
+
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, leaf = key.split(".")
+    place: Any = values
+    for depth, parent in enumerate([*parents, leaf]):
+        if not isinstance(place, dict):
+            inner = ".".join(key.split(".")[:depth])
+            raise ConfigError(f"There is no setting {key}: {inner} is a plain value ({place!r}).")
+        if parent not in place:
+            raise ConfigError(_unknown_key(key, ".".join(key.split(".")[:depth]), parent, place))
+        if depth < len(parents):
+            place = place[parent]
+    place[leaf] = value
+
+
+def _unknown_key(key: str, inside: str, name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3)
+    prefix = f"{inside}." if inside else ""
+    listed = ", ".join(prefix + n for n in (near or names)) or "none"
+    return f"There is no setting {key}; {'the nearest are' if near else 'there are'}: {listed}."
+
+
+def _explain(kind: type[BaseModel], values: Mapping[str, Any], error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            inside, _, name = key.rpartition(".")
+            lines.append(_unknown_key(key, inside, name, _fields_at(kind, values, inside)))
+        else:
+            given = "" if problem["type"] == "missing" else f" (given was {problem['input']!r})"
+            lines.append(f"{key or kind.__name__}: {problem['msg']}{given}.")
+    return " ".join(lines)
+
+
+def _fields_at(kind: type[BaseModel], values: Mapping[str, Any], inside: str) -> list[str]:
+    """Names of the fields of the model that sits at `inside`, as far as the annotations tell."""
+    model: Any = kind
+    for part in filter(None, inside.split(".")):
+        field = model.model_fields.get(part)
+        model = field.annotation if field else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return list(model.model_fields)

@@ -1,0 +1,82 @@
+"""A CSS 2D world as files: PNG pictures and the rows that go with them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from cirray.datasets.css.config import CssConfig
+from cirray.datasets.css.render import render
+from cirray.datasets.css.scene import describe
+from cirray.datasets.css.split import Split
+from cirray.datasets.css.world import World, generate
+
+
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """Return `image`, `(height, width, 3)` RGB, as a PNG; the same pixels give the same bytes."""
+    buffer = io.BytesIO()
+    # The lowest compression: flat shapes stay under a kilobyte, and writing takes half the time.
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def item_id(split: Split, index: int) -> str:
+    """Return the id of scene `index`, such as "css_train_000000", the name of its picture in the released data."""
+    return f"css_{split}_{index:06d}"
+
+
+def image_path(split: Split, index: int) -> str:
+    """Return the path of the picture of scene `index` within the dataset."""
+    return f"images/{item_id(split, index)}.png"
+
+
+def image_files(world: World) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, PNG bytes) of each scene of `world`, in the order of the scenes."""
+    for index, scene in enumerate(world.scenes):
+        image = render(scene, world.config.image_size, world.config.round_circles)
+        yield image_path(world.split, index), encode_png(image)
+
+
+def raw_files(config: CssConfig, split: Split) -> Iterator[tuple[str, bytes]]:
+    """Yield (path, PNG bytes) of each scene of the world that `config` and `split` give.
+
+    A caller that needs the rows as well generates the world once and takes `image_files` and `tables` of it.
+    """
+    yield from image_files(generate(config, split))
+
+
+def item_table(world: World) -> pa.Table:
+    """Return one row a scene: `item_id`, `path`, `label`, `caption`, `split`, all strings."""
+    indices = range(len(world.scenes))
+    return _strings(
+        item_id=[item_id(world.split, index) for index in indices],
+        path=[image_path(world.split, index) for index in indices],
+        label=list(world.labels),
+        caption=[describe(scene) for scene in world.scenes],
+        split=[world.split for _ in indices],
+    )
+
+
+def triplet_table(world: World) -> pa.Table:
+    """Return one row a query: `query_id`, `reference_id`, `text`, `target_id`, `split`, all strings."""
+    return _strings(
+        query_id=[f"css_{world.split}_q{index:05d}" for index in range(len(world.queries))],
+        reference_id=[item_id(world.split, query.reference) for query in world.queries],
+        text=[query.text for query in world.queries],
+        target_id=[item_id(world.split, query.target) for query in world.queries],
+        split=[world.split for _ in world.queries],
+    )
+
+
+def tables(world: World) -> tuple[pa.Table, pa.Table]:
+    """Return `item_table` and `triplet_table` of `world`."""
+    return item_table(world), triplet_table(world)
+
+
+def _strings(**columns: list[str]) -> pa.Table:
+    return pa.table({name: pa.array(values, type=pa.string()) for name, values in columns.items()})

@@ -1,0 +1,106 @@
+"""Reading a prepared dataset."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cirray.datasets.schema import ITEMS
+from cirray.errors import ArtifactError, UnknownItemError
+from cirray.storage import Artifact
+
+ITEM_COLUMNS = [name for name in ITEMS.names if name != "image"]
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """The items and triplets of one committed dataset version."""
+
+    artifact: Artifact
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return self.artifact.manifest.name
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of its content."""
+        return self.artifact.digest
+
+    @cached_property
+    def splits(self) -> list[str]:
+        """Names of the splits that have triplets."""
+        return [name.removeprefix("triplets-").split("/")[0] for name in self.artifact.names("triplets-")]
+
+    @cached_property
+    def item_parts(self) -> list[str]:
+        """Names of the parts of the item table, in the order of the item ids."""
+        return self.artifact.names("items/")
+
+    def part(self, name: str, columns: list[str] | None = None) -> pa.Table:
+        """Return one part of a table, of schema `ITEMS` or `TRIPLETS`, checked against its hash."""
+        return pq.read_table(io.BytesIO(self.artifact.read(name)), columns=columns)
+
+    @cached_property
+    def items(self) -> pa.Table:
+        """All items without their pictures, sorted by id: the columns `ITEM_COLUMNS`."""
+        return pa.concat_tables([self.part(name, ITEM_COLUMNS) for name in self.item_parts])
+
+    def gallery(self, split: str) -> pa.Table:
+        """Return the items of one split's gallery, without their pictures, sorted by id."""
+        in_split = pa.array([split in splits for splits in self.items["splits"].to_pylist()])
+        return self.items.filter(in_split)
+
+    def triplets(self, split: str) -> pa.Table:
+        """Return the triplets of one split, schema `TRIPLETS`, sorted by query id.
+
+        Raises:
+            ArtifactError: the dataset has no such split.
+        """
+        names = self.artifact.names(f"triplets-{split}/")
+        if not names:
+            raise ArtifactError(
+                f"Dataset {self.name!r} has no split {split!r}; it has: {', '.join(self.splits) or 'none'}."
+            )
+        return pa.concat_tables([self.part(name) for name in names])
+
+    def image(self, item_id: str) -> bytes:
+        """Return the encoded picture of one item.
+
+        Raises:
+            UnknownItemError: the dataset has no such item.
+        """
+        try:
+            part, row = self._places[item_id]
+        except KeyError:
+            raise UnknownItemError(f"Dataset {self.name!r} has no item {item_id!r}.") from None
+        table = self._images(part)
+        return bytes(table[row].as_py())
+
+    def _images(self, part: str) -> pa.ChunkedArray:
+        if part not in self._loaded:
+            if len(self._loaded) >= MAX_LOADED_PARTS:
+                self._loaded.pop(next(iter(self._loaded)), None)
+            self._loaded[part] = self.part(part, ["image"])["image"]
+        return self._loaded[part]
+
+    @cached_property
+    def _loaded(self) -> dict[str, pa.ChunkedArray]:
+        return {}
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, int]]:
+        return {
+            item_id: (name, row)
+            for name in self.item_parts
+            for row, item_id in enumerate(self.part(name, ["item_id"])["item_id"].to_pylist())
+        }
+
+
+MAX_LOADED_PARTS = 8
+"""Parts whose pictures stay in memory for `image`: enough that a page of results reads each part once."""

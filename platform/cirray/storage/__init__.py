@@ -1,0 +1,24 @@
+"""Places (a folder or a bucket) and the immutable artifacts and movable aliases that live in them."""
+
+from cirray.storage.alias import Alias, move_alias, read_alias
+from cirray.storage.artifact import Artifact, FileEntry, Manifest, commit, put_file
+from cirray.storage.fingerprint import fingerprint, library_versions
+from cirray.storage.layout import Root, Shelf
+from cirray.storage.location import FileStat, Location
+
+__all__ = [
+    "Alias",
+    "Artifact",
+    "FileEntry",
+    "FileStat",
+    "Location",
+    "Manifest",
+    "Root",
+    "Shelf",
+    "commit",
+    "fingerprint",
+    "library_versions",
+    "move_alias",
+    "put_file",
+    "read_alias",
+]

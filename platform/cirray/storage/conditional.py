@@ -1,0 +1,111 @@
+"""Writes that happen only if nobody else was there first. The base of commits and aliases.
+
+Arrow's filesystems have no conditional write. On S3 boto3 sends `If-None-Match` and `If-Match`; in a folder
+`link` refuses an existing name and a lock file orders the replacements.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from typing import Any
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError
+from filelock import FileLock
+
+from cirray.errors import ConflictError, StorageError
+from cirray.storage.location import Location, replace_file
+
+_LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+
+
+def create(place: Location, data: bytes) -> bool:
+    """Write the file unless it exists; return whether it was written.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    if place.is_local:
+        return _create_local(place, data)
+    try:
+        _put(place, data, IfNoneMatch="*")
+    except ConflictError:
+        return False
+    return True
+
+
+def read_with_tag(place: Location) -> tuple[bytes, str] | None:
+    """Return the content and the tag to pass to `replace`, or None where there is no such file.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    if place.is_local:
+        if not place.exists():
+            return None
+        data = place.read()
+        return data, hashlib.sha256(data).hexdigest()
+    bucket, _, key = place.path.partition("/")
+    try:
+        answer = _client().get_object(Bucket=bucket, Key=key)
+        return answer["Body"].read(), answer["ETag"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return None
+        raise StorageError(f"{place} cannot be read: {error}.") from error
+    except BotoCoreError as error:
+        raise StorageError(f"{place} cannot be read: {error}.") from error
+
+
+def replace(place: Location, data: bytes, tag: str) -> None:
+    """Replace the file if its content still has `tag`.
+
+    Raises:
+        ConflictError: it was changed since.
+        StorageError: it cannot be written.
+    """
+    if not place.is_local:
+        _put(place, data, IfMatch=tag)
+        return
+    with FileLock(f"{place.path}.lock"):
+        current = read_with_tag(place)
+        if current is None or current[1] != tag:
+            raise ConflictError(f"{place} was changed by somebody else in between.", hint="Read it again.")
+        replace_file(place.path, data)
+
+
+def _create_local(place: Location, data: bytes) -> bool:
+    aside = f"{place.path}.{uuid.uuid4().hex}"
+    try:
+        replace_file(aside, data)
+        os.link(aside, place.path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StorageError(f"{place} cannot be written: {error.strerror or error}.") from error
+    finally:
+        if os.path.exists(aside):
+            os.unlink(aside)
+    return True
+
+
+def _put(place: Location, data: bytes, **condition: str) -> None:
+    bucket, _, key = place.path.partition("/")
+    try:
+        _client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _LOST_RACE:
+            raise ConflictError(f"{place} was written by somebody else in between.") from None
+        raise StorageError(f"{place} cannot be written: {error}.") from error
+    except BotoCoreError as error:
+        raise StorageError(f"{place} cannot be written: {error}.") from error
+
+
+def _client() -> Any:
+    custom = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    # Stores that are not AWS rarely answer at bucket.host, so a custom endpoint is addressed by path.
+    config = BotoConfig(s3={"addressing_style": "path"}) if custom else None
+    return boto3.client("s3", config=config)

@@ -1,0 +1,112 @@
+"""The layout under one root URI: which kind of thing lives where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cirray.errors import ArtifactError, StorageError
+from cirray.storage.alias import move_alias, read_alias
+from cirray.storage.artifact import MANIFEST, Artifact
+from cirray.storage.fingerprint import VERSION_LENGTH
+from cirray.storage.location import Location
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """All versions of one named artifact: `<family>/<name>/<version>/`, and aliases beside them."""
+
+    place: Location
+    kind: str
+    alias: str
+
+    def version(self, fingerprint: str) -> Location:
+        """Return the place of the version with this fingerprint."""
+        return self.place / fingerprint[:VERSION_LENGTH]
+
+    def has(self, fingerprint: str) -> bool:
+        """Return whether the version with this fingerprint is finished."""
+        return (self.version(fingerprint) / MANIFEST).exists()
+
+    def open(self, version: str | None = None) -> Artifact:
+        """Return one version, or the one that the shelf's alias points at.
+
+        Raises:
+            ArtifactError: there is no such version, or it is unfinished or corrupt.
+        """
+        if version is None:
+            alias = read_alias(self.place, self.alias)
+            if alias is None:
+                raise ArtifactError(self._nothing_here())
+            version = alias.version
+        elif version not in self.versions():
+            listed = ", ".join(self.versions()) or "none"
+            raise ArtifactError(f"{self.place} has no version {version!r}; there are: {listed}.")
+        return Artifact.open(self.place / version, self.kind)
+
+    def versions(self) -> list[str]:
+        """Return the names of the finished versions."""
+        return [name for name in self.place.folders() if (self.place / name / MANIFEST).exists()]
+
+    def point_at(self, version: str) -> None:
+        """Move the shelf's alias."""
+        move_alias(self.place, self.alias, version)
+
+    def _nothing_here(self) -> str:
+        verb = {"dataset": "cirray prepare", "bundle": "cirray train", "index": "cirray index build"}[
+            self.kind
+        ]
+        return (
+            f"There is no {self.kind} at {self.place}. Make it with `{verb}`, or check --root and the name."
+        )
+
+
+@dataclass(frozen=True)
+class Root:
+    """The root under which everything of one deployment lives."""
+
+    place: Location
+
+    @classmethod
+    def open(cls, uri: str, *, create: bool = False) -> Root:
+        """Return the root at `uri`, after making sure that it can be read.
+
+        Raises:
+            StorageError: the root does not exist (and `create` is false) or cannot be read.
+        """
+        place = Location.parse(uri)
+        if place.is_local and create:
+            try:
+                place.filesystem.create_dir(place.path)
+            except OSError as error:
+                raise StorageError(f"The root {place} cannot be made: {error}.") from error
+        # A prefix in a bucket need not exist before its first object does, so there the bucket is asked for.
+        probe = place if place.is_local else Location.parse(f"s3://{place.path.split('/')[0]}")
+        if not probe.exists():
+            what = "folder" if place.is_local else "bucket"
+            raise StorageError(f"The root {place} cannot be read: there is no {what} {probe}.")
+        return cls(place)
+
+    @property
+    def uri(self) -> str:
+        """The root's URI."""
+        return self.place.uri
+
+    def raw(self, name: str) -> Location:
+        """Return where the raw source `name` is kept, if it is kept under this root."""
+        return self.place / "raw" / name
+
+    def runs(self) -> Location:
+        """Return where Ray Train keeps its runs."""
+        return self.place / "runs"
+
+    def dataset(self, name: str) -> Shelf:
+        """Return the prepared versions of a dataset."""
+        return Shelf(self.place / "datasets" / name, "dataset", "latest")
+
+    def model(self, name: str) -> Shelf:
+        """Return the bundles of a model."""
+        return Shelf(self.place / "models" / name, "bundle", "latest")
+
+    def index(self, name: str) -> Shelf:
+        """Return the versions of an index."""
+        return Shelf(self.place / "indexes" / name, "index", "live")

@@ -1,0 +1,183 @@
+"""A place on a filesystem: a folder, or a prefix in a bucket, through one interface."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pyarrow.fs as pafs
+
+from cirray.errors import StorageError
+
+
+@dataclass(frozen=True)
+class FileStat:
+    """What a listing says of one file; `path` is relative to the place that was listed."""
+
+    path: str
+    bytes: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class Location:
+    """A file or a folder. Pickles as its URI, so that each process opens its own connection.
+
+    S3 takes the standard AWS variables, `AWS_ENDPOINT_URL` (or `AWS_ENDPOINT_URL_S3`) among them.
+
+    Attributes:
+        uri: absolute URI without a trailing slash, `file:///…` or `s3://bucket/prefix`.
+        filesystem: the Arrow filesystem that holds it.
+        path: its path within that filesystem, as Arrow and Ray take it.
+    """
+
+    uri: str
+    filesystem: pafs.FileSystem
+    path: str
+
+    @classmethod
+    def parse(cls, uri: str) -> Location:
+        """Return the place that a URI or a plain path names.
+
+        Raises:
+            StorageError: the scheme is not known, or the URI carries credentials.
+        """
+        parts = urlsplit(uri)
+        if parts.scheme == "s3":
+            return cls._parse_s3(uri, parts.netloc, parts.path, parts.query)
+        if parts.scheme not in ("", "file"):
+            raise StorageError(
+                f"{uri!r} is not a place that cirray can open.",
+                hint="Give a folder, file:///folder or s3://bucket/prefix.",
+            )
+        path = os.path.abspath(os.path.expanduser(parts.path if parts.scheme else uri))
+        return cls(f"file://{path}", pafs.LocalFileSystem(), path)
+
+    @classmethod
+    def _parse_s3(cls, uri: str, bucket: str, key: str, query: str) -> Location:
+        if "@" in bucket or query:
+            raise StorageError(
+                "An s3:// URI may carry neither credentials nor options, since it ends up in logs.",
+                hint="Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL instead.",
+            )
+        if not bucket:
+            raise StorageError(f"{uri!r} names no bucket.", hint="Write s3://bucket/prefix.")
+        path = f"{bucket}/{key.strip('/')}".rstrip("/")
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        options = {"endpoint_override": endpoint} if endpoint else {}
+        return cls(f"s3://{path}", pafs.S3FileSystem(**options), path)
+
+    def __truediv__(self, name: str) -> Location:
+        return Location(f"{self.uri}/{name}", self.filesystem, f"{self.path}/{name}")
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Location.parse, (self.uri,)
+
+    def __str__(self) -> str:
+        return self.uri
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a folder or file of this machine."""
+        return self.uri.startswith("file://")
+
+    def exists(self) -> bool:
+        """Return whether a file or a folder is here.
+
+        Raises:
+            StorageError: the filesystem cannot be asked.
+        """
+        with _storage_errors("read", self.uri):
+            return bool(self.filesystem.get_file_info(self.path).type != pafs.FileType.NotFound)
+
+    def read(self) -> bytes:
+        """Return the bytes of this file.
+
+        Raises:
+            StorageError: there is no such file, or it cannot be read.
+        """
+        with _storage_errors("read", self.uri), self.filesystem.open_input_stream(self.path) as stream:
+            return bytes(stream.read())
+
+    def write(self, data: bytes) -> None:
+        """Make `data` the content of this file, all of it or nothing.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        with _storage_errors("write", self.uri):
+            if self.is_local:
+                replace_file(self.path, data)
+            else:
+                with self.filesystem.open_output_stream(self.path) as stream:
+                    stream.write(data)
+
+    def delete(self) -> None:
+        """Remove this file, or this folder with all that is in it; nothing happens where there is none."""
+        with _storage_errors("delete", self.uri):
+            kind = self.filesystem.get_file_info(self.path).type
+            if kind == pafs.FileType.File:
+                self.filesystem.delete_file(self.path)
+            elif kind == pafs.FileType.Directory:
+                self.filesystem.delete_dir(self.path)
+
+    def files(self) -> Iterator[FileStat]:
+        """Yield every file below this folder, sorted by path; nothing where there is no such folder.
+
+        Raises:
+            StorageError: the folder cannot be listed.
+        """
+        with _storage_errors("list", self.uri):
+            infos = self.filesystem.get_file_info(
+                pafs.FileSelector(self.path, recursive=True, allow_not_found=True)
+            )
+        for info in sorted(infos, key=lambda info: info.path):
+            if info.type == pafs.FileType.File:
+                yield FileStat(info.path[len(self.path) + 1 :], info.size, info.mtime_ns or 0)
+
+    def folders(self) -> list[str]:
+        """Return the names of the folders directly below this one, sorted."""
+        with _storage_errors("list", self.uri):
+            infos = self.filesystem.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
+        return sorted(info.base_name for info in infos if info.type == pafs.FileType.Directory)
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Write a local file aside, force it to disk, and move it into place in one step."""
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    aside = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
+    try:
+        with open(aside, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(aside, path)
+    except BaseException:
+        if os.path.exists(aside):
+            os.unlink(aside)
+        raise
+
+
+@contextmanager
+def _storage_errors(verb: str, uri: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise StorageError(f"{uri} cannot be {_PAST[verb]}: there is nothing of that name.") from None
+    except OSError as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise StorageError(f"{uri} cannot be {_PAST[verb]}: {reason}.", hint=_hint(uri)) from error
+
+
+_PAST = {"read": "read", "write": "written", "delete": "deleted", "list": "listed"}
+
+
+def _hint(uri: str) -> str:
+    if uri.startswith("s3://"):
+        return "Check the bucket, the AWS_* credentials and AWS_ENDPOINT_URL."
+    return "Check that the path is right and that you may use it."
