@@ -32,7 +32,7 @@ def render(scene: Scene, size: int = 64, round_circles: bool = False) -> NDArray
 @lru_cache(maxsize=256)
 def _stamp(shape: Shape, size: Size, image_size: int, round_circles: bool) -> NDArray[np.bool_]:
     """Return the pixels that a shape covers, `(2 * half + 1, 2 * half + 1)`."""
-    half = image_size // (7 if size == "large" else 16)
+    half = image_size // (8 if size == "large" else 16)
     down, across = np.mgrid[-half : half + 1, -half : half + 1]
     if shape == "rectangle":
         return np.ones(down.shape, dtype=np.bool_)

@@ -1,0 +1,210 @@
+"""The model bundle: weights together with all that is needed to use them rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
+from pydantic import ValidationError
+from torch import Tensor
+
+from cirray.composers import ModelConfig, Retriever
+from cirray.config import Config
+from cirray.datasets.pictures import Pixels, decode, to_pixels
+from cirray.encoders import Vocabulary
+from cirray.errors import ArtifactError, CirrayError, QueryError
+from cirray.evaluation.ranking import Floats
+from cirray.storage import Artifact, Location, Manifest, commit, put_file
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "bundle.json"
+BATCH = 256
+
+
+class BundleDescription(Config):
+    """What a bundle's weights mean.
+
+    Attributes:
+        model: shape of the model, and preprocessing of its pictures.
+        vocabulary: of its texts.
+    """
+
+    model: ModelConfig
+    vocabulary: Vocabulary
+
+
+def save_bundle(
+    place: Location,
+    *,
+    name: str,
+    fingerprint: str,
+    model: Retriever,
+    vocabulary: Vocabulary,
+    inputs: Mapping[str, str],
+    settings: Mapping[str, Any],
+    details: Mapping[str, Any],
+) -> Artifact:
+    """Write a bundle at `place` and return it.
+
+    Args:
+        place: of the version.
+        name: of the model.
+        fingerprint: of all that decided the weights.
+        model: with its weights.
+        vocabulary: that the texts were encoded with.
+        inputs: fingerprints of what it was trained on, by role.
+        settings: the run's whole configuration.
+        details: provenance and metrics.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    state = {key: value.contiguous() for key, value in model.state_dict().items()}
+    description = BundleDescription(model=model.config, vocabulary=vocabulary)
+    files = (
+        put_file(place, WEIGHTS, safetensors.torch.save(state)),
+        put_file(place, DESCRIPTION, description.model_dump_json(indent=1).encode()),
+    )
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    manifest = Manifest(
+        kind="bundle",
+        name=name,
+        fingerprint=fingerprint,
+        inputs=dict(inputs),
+        settings=dict(settings),
+        counts={"parameters": num_parameters, "words": len(vocabulary)},
+        details=dict(details),
+        files=files,
+    )
+    return commit(place, manifest)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model, ready to embed galleries and compose queries on the CPU."""
+
+    artifact: Artifact
+    model: Retriever
+    vocabulary: Vocabulary
+
+    @classmethod
+    def open(cls, artifact: Artifact) -> Bundle:
+        """Return the model that `artifact` holds.
+
+        Raises:
+            ArtifactError: its files are not what the manifest says, or do not fit together.
+        """
+        try:
+            description = BundleDescription.model_validate_json(artifact.read(DESCRIPTION))
+            model = Retriever(description.model, len(description.vocabulary))
+            model.load_state_dict(safetensors.torch.load(artifact.read(WEIGHTS)))
+        except ArtifactError:
+            raise
+        except (ValidationError, CirrayError, RuntimeError, safetensors.SafetensorError) as error:
+            raise ArtifactError(f"The bundle at {artifact.place} does not fit this cirray: {error}.") from error
+        return cls(artifact, model.eval().to(memory_format=torch.channels_last), description.vocabulary)
+
+    @classmethod
+    def open_uri(cls, uri: str) -> Bundle:
+        """Return the bundle whose version folder is at `uri`.
+
+        Raises:
+            ArtifactError: there is none.
+        """
+        return cls.open(Artifact.open(Location.parse(uri), "bundle"))
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.artifact.manifest.name
+
+    @property
+    def version(self) -> str:
+        """The bundle's version."""
+        return self.artifact.version
+
+    @property
+    def uri(self) -> str:
+        """URI of the bundle's version folder."""
+        return self.artifact.place.uri
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of weights, configuration and vocabulary."""
+        return self.artifact.digest
+
+    @property
+    def dim(self) -> int:
+        """Size D of queries and gallery vectors."""
+        return self.model.dim
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width that pictures are scaled to."""
+        return self.model.config.preprocessing.size
+
+    def unknown_words(self, text: str) -> list[str]:
+        """Return the words of `text` that the model never saw."""
+        return self.vocabulary.unknown_words(text)
+
+    def embed(self, images: Sequence[bytes]) -> Floats:
+        """Return the gallery vectors (N, D), unit length, of encoded pictures.
+
+        Raises:
+            BadImageError: one of them is not a picture.
+        """
+        return self.embed_pixels(self._decode(images))
+
+    def compose(self, images: Sequence[bytes], texts: Sequence[str]) -> Floats:
+        """Return the queries (N, D), unit length, of encoded references and modification texts.
+
+        Raises:
+            BadImageError: one of the references is not a picture.
+            QueryError: one of the texts is empty.
+        """
+        return self.compose_pixels(self._decode(images), texts)
+
+    def embed_pixels(self, pixels: Pixels) -> Floats:
+        """Return the gallery vectors (N, D), unit length, of `pixels` (N, H, W, 3) uint8."""
+        return _unit_vectors(len(pixels), self.dim, lambda rows: self.model.embed(_tensor(pixels[rows])))
+
+    def compose_pixels(self, pixels: Pixels, texts: Sequence[str]) -> Floats:
+        """Return the queries (N, D), unit length, of references (N, H, W, 3) uint8 and modification texts.
+
+        Raises:
+            QueryError: one of the texts is empty.
+        """
+        if not all(text.strip() for text in texts):
+            raise QueryError("The modification text is empty.", hint="Say what should change.")
+        tokens, lengths = (_tensor(ids) for ids in self.vocabulary.encode(texts))
+        return _unit_vectors(
+            len(pixels),
+            self.dim,
+            lambda rows: self.model.compose(_tensor(pixels[rows]), tokens[rows], lengths[rows]),
+        )
+
+    def _decode(self, images: Sequence[bytes]) -> Pixels:
+        height, width = self.image_size
+        pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
+        for row, data in enumerate(images):
+            pixels[row] = to_pixels(decode(data), height, width)
+        return pixels
+
+
+def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values))
+
+
+def _unit_vectors(count: int, dim: int, encode: Callable[[slice], Tensor]) -> Floats:
+    vectors = np.empty((count, dim), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, count, BATCH):
+            rows = slice(start, min(start + BATCH, count))
+            vectors[rows] = F.normalize(encode(rows), dim=1).numpy()
+    return vectors

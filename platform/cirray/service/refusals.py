@@ -1,0 +1,53 @@
+"""Why the service refuses or fails a request, beyond what the rooms below it can say."""
+
+from __future__ import annotations
+
+from cirray.errors import CirrayError, QueryError
+
+
+class ServiceError(CirrayError):
+    """The service cannot be started."""
+
+    code = "service"
+
+
+class InvalidQueryError(QueryError):
+    """One field of the request is wrong in a way that only shows while it is handled.
+
+    Attributes:
+        pointer: JSON pointer to the field.
+    """
+
+    def __init__(self, message: str, *, pointer: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.pointer = pointer
+
+
+class BodyTooLargeError(QueryError):
+    """The request's body is over the limit."""
+
+    code = "image-too-large"
+
+
+class UnknownIndexError(QueryError):
+    """The request names an index that is not served here."""
+
+    code = "unknown-index"
+
+
+class NotReadyError(CirrayError):
+    """Not every shard answers yet."""
+
+    code = "not-ready"
+
+
+class InsufficientCoverageError(CirrayError):
+    """Too few shards answered for an answer to be worth giving."""
+
+    code = "insufficient-coverage"
+
+
+class DeadlineExceededError(CirrayError):
+    """The request's time ran out before any shard could be asked."""
+
+    code = "deadline-exceeded"
