@@ -64,7 +64,7 @@ def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
 def override(config: C, assignments: Iterable[str]) -> C:
     """Return a copy of `config` with assignments such as "training.epochs=3" applied.
 
-    Values are read as YAML, so that `3`, `0.1`, `true`, `null`, `[1, 2]` and plain words mean what they look like.
+    Values are read as JSON, else as YAML, so that `3`, `0.1`, `true`, `null`, `[1, 2]` and plain words mean what they look like.
 
     Raises:
         ConfigError: an assignment has no "=", names a key that does not exist, or has a value of the wrong kind.
@@ -79,6 +79,10 @@ def override(config: C, assignments: Iterable[str]) -> C:
 
 
 def _parse(key: str, text: str) -> Any:
+    try:
+        return json.loads(text)  # first, since YAML 1.1 takes 1e-3 for a word
+    except ValueError:
+        pass
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -21,7 +21,6 @@ class IndexConfig(Config):
             as one flat index does.
         batch_size: pictures that an embedder sees at once.
         max_embedders: embedders that run at the same time; None takes one for each CPU of the cluster.
-        gpus_per_embedder: share of a GPU that each embedder asks Ray for.
         verify_queries: composed queries on which a new index is compared with one flat index before it is published.
         verify_k: how many hits of each are compared.
     """
@@ -30,7 +29,6 @@ class IndexConfig(Config):
     factory: Literal["Flat"] = "Flat"
     batch_size: int = Field(default=64, ge=1)
     max_embedders: int | None = Field(default=None, ge=1)
-    gpus_per_embedder: float = Field(default=0.0, ge=0.0)
     verify_queries: int = Field(default=256, ge=1)
     verify_k: int = Field(default=50, ge=1)
 

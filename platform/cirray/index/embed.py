@@ -27,7 +27,8 @@ def open_checked(open_embedder: OpenEmbedder, uri: str, fingerprint: str) -> Emb
     embedder = open_embedder(uri)
     if embedder.fingerprint != fingerprint:
         raise MismatchError(
-            f"The model at {uri} has fingerprint {embedder.fingerprint}; the index is to be built with {fingerprint}.",
+            f"The model at {uri} has fingerprint {embedder.fingerprint}; the index is to be built "
+            f"with {fingerprint}.",
             hint="Name the model's version again and build anew.",
         )
     return embedder

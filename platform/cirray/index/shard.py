@@ -139,9 +139,7 @@ class Shard:
         found = self.items.take(rows)
         return [ItemText(*text) for text in zip(*(found[c].to_pylist() for c in ItemText._fields), strict=True)]
 
-    def search(
-        self, queries: Vectors, k: int, exclude: Sequence[Collection[str]] | None = None
-    ) -> list[list[Hit]]:
+    def search(self, queries: Vectors, k: int, exclude: Sequence[Collection[str]] | None = None) -> list[list[Hit]]:
         """Return the best `k` items for each query, by descending exact score, then by item id.
 
         FAISS scores in float32, with last bits that depend on the shapes of index and batch, and breaks ties as it

@@ -80,5 +80,7 @@ def _ids(hits: list[Hit]) -> list[str]:
 def _difference(query: int, merged: list[Hit], flat: list[Hit]) -> str:
     for rank, (ours, reference) in enumerate(zip(merged, flat, strict=False), start=1):
         if ours.item_id != reference.item_id:
-            return f"query {query}, rank {rank}: {ours.item_id!r} from the shards, {reference.item_id!r} from one index"
+            return (
+                f"query {query}, rank {rank}: {ours.item_id!r} from the shards, {reference.item_id!r} from one index"
+            )
     return f"query {query}: {len(merged)} hits from the shards, {len(flat)} from one index"

@@ -58,9 +58,7 @@ class IndexVersion:
                 f"The manifest of the index at {artifact.place} is corrupt or of another version: {error}",
                 hint=f"Delete {artifact.place} and build the index again.",
             ) from None
-        listed = {
-            int(found[1]) for name in artifact.names() if (found := re.fullmatch(r"shard-(\d+)/.+", name))
-        }
+        listed = {int(found[1]) for name in artifact.names() if (found := re.fullmatch(r"shard-(\d+)/.+", name))}
         if listed != set(range(details.num_shards)):
             raise ArtifactError(
                 f"The index at {artifact.place} should have {details.num_shards} shards and lists {sorted(listed)}.",
@@ -111,9 +109,7 @@ class IndexVersion:
             )
         if threads is not None:
             faiss.omp_set_num_threads(threads)
-        shard = Shard.from_bytes(
-            self.artifact.read(index_file(number)), self.artifact.read(items_file(number))
-        )
+        shard = Shard.from_bytes(self.artifact.read(index_file(number)), self.artifact.read(items_file(number)))
         if shard.dim != self.dim:
             raise ArtifactError(
                 f"Shard {number} of index {self.name}@{self.version} has {shard.dim} dimensions, its manifest "

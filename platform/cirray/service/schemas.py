@@ -19,6 +19,12 @@ class Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
+class Parameters(BaseModel):
+    """Base of the query parameters of a route: closed to unknown ones."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class Reference(Wire):
     """What the change starts from: an item of the gallery, or a picture. Exactly one of them."""
 

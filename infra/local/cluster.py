@@ -1,0 +1,199 @@
+"""A Ray cluster of a head and workers on this machine: `python infra/local/cluster.py start | stop | status`.
+
+Each node is a real `ray start` with its own processes, ports, object store and folders, so that what travels between
+nodes really travels. It listens on 127.0.0.1 and wants a token for everything but Serve's own HTTP port.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+if __package__ in (None, ""):
+    # Run as a script: find `infra` from the repository's root, in the place of this script's own folder.
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from infra.local import object_store
+from infra.local.ledger import DEFAULT_STATE_DIR, Launch, Ledger, Record, write_private
+from infra.local.ports import free_ports
+from infra.local.processes import wait_until
+from infra.local.shell import StateDir, print_exports, run, say
+
+_NAME = "cluster"
+# A node told to end drains first: it lets Serve's proxies finish their requests.
+_GRACE_S = 15.0
+# Of another cluster or another token, in the shell that starts this one.
+_FOREIGN = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_TMPDIR")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large the cluster is.
+
+    Attributes:
+        workers: number of worker nodes.
+        worker_cpus: logical CPUs of each; they need not exist, they say how many tasks run at once.
+        head_cpus: logical CPUs of the head, where the drivers of submitted jobs run too.
+        object_store_mb: memory of each node's object store, in megabytes.
+    """
+
+    workers: int = 2
+    worker_cpus: int = 2
+    head_cpus: int = 1
+    object_store_mb: int = 200
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster.
+
+    Attributes:
+        address: `host:port` for `ray.init(address=…)`.
+        dashboard_url: URL of the dashboard, to which jobs are submitted.
+        environment: what a client needs in its environment: the token, and where to submit jobs.
+        state_dir: where token and logs lie.
+    """
+
+    address: str
+    dashboard_url: str
+    environment: dict[str, str]
+    state_dir: Path
+
+    def living_nodes(self) -> int:
+        """Return the number of nodes that are up, 0 where the cluster does not answer."""
+        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
+        request = urllib.request.Request(
+            f"{self.dashboard_url}/nodes?view=summary", headers={"Authorization": f"Bearer {token}"}
+        )
+        # Past any proxy that the environment names: this is on the same machine.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=10) as response:
+                nodes = json.load(response)["data"]["summary"]
+        except (OSError, ValueError, KeyError):
+            return 0
+        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
+
+
+def start(
+    state_dir: Path = DEFAULT_STATE_DIR,
+    *,
+    shape: Shape = Shape(),
+    environment: Mapping[str, str] | None = None,
+    deadline_s: float = 120.0,
+) -> Cluster:
+    """Start the cluster, and return it once all its nodes are up.
+
+    Args:
+        state_dir: folder for the token, logs and record.
+        shape: how many nodes and how large.
+        environment: variables for every node beside those of this process, and so for every task: the object store's.
+        deadline_s: seconds to wait for the head, and as many again for the workers.
+
+    Raises:
+        LocalServiceError: it is running already, or it does not start.
+    """
+    ledger = _ledger(state_dir)
+    with ledger.launch() as launch:
+        gcs, dashboard, client = free_ports(3)
+        token = _token(ledger.state_dir)
+        launch.note({"address": f"{_address(0)}:{gcs}", "dashboard": f"http://127.0.0.1:{dashboard}", "token": str(token)})
+        started = _from_record(launch.record, ledger.state_dir)
+        inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+        nodes = {**inherited, **(environment or {}), **started.environment, "RAY_USAGE_STATS_ENABLED": "0"}
+        # The ports not named here are chosen by the node itself.
+        ports = [f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
+        head = ["--head", "--dashboard-host=127.0.0.1", "--include-dashboard=true", *ports]
+        launch.spawn("head", _command("head", 0, shape.head_cpus, shape, launch.scratch, head), nodes)
+        _await(started, launch, 1, deadline_s)
+        for number in range(1, shape.workers + 1):
+            name, join = f"worker-{number}", [f"--address={started.address}"]
+            launch.spawn(name, _command(name, number, shape.worker_cpus, shape, launch.scratch, join), nodes)
+        _await(started, launch, 1 + shape.workers, deadline_s)
+    return started
+
+
+def stop(state_dir: Path = DEFAULT_STATE_DIR) -> bool:
+    """End the cluster of a state folder with all its jobs; return whether one was running."""
+    return _ledger(state_dir).stop()
+
+
+def running(state_dir: Path = DEFAULT_STATE_DIR) -> Cluster | None:
+    """Return the cluster of a state folder, where one is running."""
+    ledger = _ledger(state_dir)
+    record = ledger.read()
+    return _from_record(record, ledger.state_dir) if record is not None and record.ready else None
+
+
+@contextmanager
+def cluster(
+    state_dir: Path, *, shape: Shape = Shape(), environment: Mapping[str, str] | None = None
+) -> Iterator[Cluster]:
+    """Run a cluster for the length of a `with` block."""
+    started = start(state_dir, shape=shape, environment=environment)
+    try:
+        yield started
+    finally:
+        stop(state_dir)
+
+
+def _ledger(state_dir: Path) -> Ledger:
+    return Ledger(state_dir, _NAME, grace_s=_GRACE_S)
+
+
+def _from_record(record: Record, state_dir: Path) -> Cluster:
+    facts = record.facts
+    environment = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": facts["token"],
+        "RAY_API_SERVER_ADDRESS": facts["dashboard"],  # ray job submit
+        "RAY_DASHBOARD_ADDRESS": facts["dashboard"],  # serve deploy
+    }
+    return Cluster(
+        address=facts["address"], dashboard_url=facts["dashboard"], environment=environment, state_dir=state_dir
+    )
+
+
+def _token(state_dir: Path) -> Path:
+    """Return the file of the token; made at the first start, kept for the later ones."""
+    path = state_dir / "ray-token"
+    if not path.exists():
+        write_private(path, secrets.token_hex(32))
+    return path
+
+
+def _address(node: int) -> str:
+    return f"127.0.0.{2 + node}"
+
+
+def _command(name: str, number: int, cpus: int, shape: Shape, scratch: Path, role: list[str]) -> list[str]:
+    # A folder each, and a short one: a socket's path has 107 characters at most, and Ray adds some 60.
+    folder = scratch / name
+    return [
+        str(Path(sys.executable).with_name("ray")),
+        "start",
+        "--block",  # one process to stop, which takes all others of the node with it
+        *role,
+        f"--node-name={name}",
+        f"--node-ip-address={_address(number)}",
+        f"--num-cpus={cpus}",
+        f"--object-store-memory={shape.object_store_mb * 1_000_000}",
+        "--dashboard-agent-listen-port=0",
+        f"--temp-dir={folder}",
+    ]
+
+
+def _await(started: Cluster, launch: Launch, nodes: int, deadline_s: float) -> None:
+    what = f"The Ray cluster (node {nodes} of {nodes})" if nodes > 1 else "The Ray head"
+    wait_until(lambda: started.living_nodes() >= nodes, what=what, needs=launch.needs(), deadline_s=deadline_s)

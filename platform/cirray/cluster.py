@@ -1,0 +1,62 @@
+"""The Ray that a verb works on: the one it was submitted to, or one of its own on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MIN_CPUS = 2
+"""Logical CPUs of a Ray of our own, even on one core: one for training, one for data."""
+
+
+def set_ray_defaults() -> None:
+    """Settle, before Ray is imported, what it would otherwise settle differently from place to place.
+
+    Authentication is by token unless `RAY_AUTH_MODE` says otherwise (Ray's own default depends on whether a token
+    file happens to exist), usage statistics are not sent, and workers do not ask a cloud's metadata service.
+    """
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
+    # Progress is shown by the verbs themselves; Ray Data's bars would draw over it.
+    os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+
+
+@contextmanager
+def ray_cluster() -> Iterator[None]:
+    """Be connected to Ray in the block: to `RAY_ADDRESS` where it is set (as in a submitted job), else to a new one.
+
+    A Ray of our own listens on this machine only, and is gone after the block. Inside another such block, or where
+    the caller is connected already, nothing happens.
+    """
+    set_ray_defaults()
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    if address := os.environ.get("RAY_ADDRESS"):
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+    else:
+        ray.init(
+            address="local",
+            num_cpus=max(MIN_CPUS, os.cpu_count() or 1),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        _protect_token()
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _protect_token() -> None:
+    """Let only the owner read the token that Ray wrote; Ray leaves it readable to all."""
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if token.is_file():
+        token.chmod(0o600)

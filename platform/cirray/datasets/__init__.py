@@ -1,0 +1,36 @@
+"""Items and triplets: their schema, the readers of raw sources, and what prepared datasets offer.
+
+Importing registers all readers.
+"""
+
+from cirray.datasets.css_source import CssMarker, WriteResult, css_2d, write_css
+from cirray.datasets.pictures import FORMATS, MAX_PIXELS, Pixels, decode, to_pixels
+from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
+from cirray.datasets.prepared import ITEM_COLUMNS, PreparedDataset
+from cirray.datasets.schema import ITEMS, REJECTS, SOURCE_ITEMS, TRIPLETS
+from cirray.datasets.source import Reader, SourceTables, readers
+
+__all__ = [
+    "CACHE_VARIABLE",
+    "FORMATS",
+    "ITEMS",
+    "ITEM_COLUMNS",
+    "MAX_PIXELS",
+    "REJECTS",
+    "SOURCE_ITEMS",
+    "TRIPLETS",
+    "CssMarker",
+    "PixelCache",
+    "Pixels",
+    "PreparedDataset",
+    "Reader",
+    "SourceTables",
+    "WriteResult",
+    "cache_folder",
+    "css_2d",
+    "decode",
+    "open_pixels",
+    "readers",
+    "to_pixels",
+    "write_css",
+]

@@ -1,0 +1,113 @@
+"""The two stages of a build on Ray Data: parts of a dataset to vectors, vectors to the files of the shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.exceptions import RayError
+
+from cirray.datasets.prepared import PreparedDataset
+from cirray.errors import CirrayError
+from cirray.index.config import IndexConfig
+from cirray.index.embed import PartEmbedder, vectors_of
+from cirray.index.embedder import ModelReference, OpenEmbedder
+from cirray.index.shard import SHARD_ITEMS, Shard
+from cirray.index.version import index_file, items_file
+from cirray.storage import FileEntry, Location, put_file
+
+
+def embed_gallery(
+    model: ModelReference,
+    open_embedder: OpenEmbedder,
+    dataset: PreparedDataset,
+    split: str,
+    config: IndexConfig,
+) -> Dataset:
+    """Return the embedded gallery, a row an item (see `PartEmbedder`), kept in Ray's object store.
+
+    It is computed here and now, so that the embedders have given back their CPUs before the shards are built: a
+    shuffle that waits for CPUs which actors upstream hold would wait for ever on a small cluster.
+    """
+    parts = ray.data.from_items(
+        [{"part": name} for name in dataset.item_parts], override_num_blocks=len(dataset.item_parts)
+    )
+    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
+    most = min(config.max_embedders or int(cluster.get("CPU", 1)), len(dataset.item_parts))
+    embedded = parts.map_batches(
+        PartEmbedder,
+        fn_constructor_kwargs={
+            "open_embedder": open_embedder,
+            "uri": model.uri,
+            "fingerprint": model.fingerprint,
+            "dataset": dataset.artifact,
+            "split": split,
+            "config": config,
+        },
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(min_size=1, max_size=max(1, most)),
+        num_cpus=1,
+    )
+    materialized: Dataset = embedded.materialize()
+    return materialized
+
+
+def build_shards(embedded: Dataset, place: Location, dim: int, config: IndexConfig) -> list[FileEntry]:
+    """Write the files of all shards, each built by a task of its own, and return their entries in order."""
+    build = partial(write_shard, place=place, dim=dim, factory=config.factory)
+    groups = embedded.groupby("shard", num_partitions=config.num_shards)
+    rows = groups.map_groups(build, batch_format="pyarrow").take_all()
+    entries = [FileEntry.model_validate_json(row["entry"]) for row in rows]
+    written = {entry.name for entry in entries}
+    for number in range(config.num_shards):
+        if items_file(number) not in written:
+            # No item fell into this shard, so there was no group to build it from.
+            entries += put_shard(
+                number, Shard.build(SHARD_ITEMS.empty_table(), np.zeros((0, dim), np.float32), dim), place
+            )
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def write_shard(group: pa.Table, place: Location, dim: int, factory: str) -> pa.Table:
+    """Build one shard of all its rows and return the entries of its files, as JSON in the column `entry`."""
+    shard = Shard.build(group, vectors_of(group), dim, factory)
+    entries = put_shard(group["shard"][0].as_py(), shard, place)
+    return pa.table({"entry": pa.array([entry.model_dump_json() for entry in entries], pa.string())})
+
+
+def put_shard(number: int, shard: Shard, place: Location) -> list[FileEntry]:
+    """Write the files of one shard and return their entries."""
+    return [
+        put_file(place, index_file(number), shard.index_bytes()),
+        put_file(place, items_file(number), shard.items_bytes(), rows=len(shard)),
+    ]
+
+
+@contextmanager
+def ray_data() -> Iterator[None]:
+    """Run Ray Data quietly, and raise errors of cirray in a worker as what they are."""
+    context = DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    try:
+        with DataContext.current(context):
+            yield
+    except RayError as error:
+        if (cause := _cirray_cause(error)) is not None:
+            raise cause from error
+        raise
+
+
+def _cirray_cause(error: BaseException) -> CirrayError | None:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, CirrayError):
+            return seen
+        seen = getattr(seen, "cause", None) or seen.__cause__
+    return None

@@ -1,0 +1,36 @@
+"""Settings of a service."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from cirray.config import Config
+
+
+class ServiceConfig(Config):
+    """What is served, and with how much.
+
+    The arguments of `build_app`, which is to say the `args` of an application in a Serve config file. How many
+    replicas each deployment has is Serve's own business, set there under `deployments`.
+
+    Attributes:
+        root: URI of the root.
+        index: name of the index. The model and the dataset that it was built with are served with it.
+        version: of the index; None takes the one that its alias "live" points at when the application is built.
+        cpus_per_replica: CPUs that each replica reserves with Ray.
+        ingress_threads: CPU threads that the model uses in an ingress replica.
+        shard_threads: CPU threads that FAISS uses in a shard's replica.
+        default_timeout_ms: time for a search that does not say how long it may take.
+        min_coverage: share of the items that must have been searched for an answer to be given.
+        health_check_period_s: seconds between two health checks; a dead replica is noticed after one.
+    """
+
+    root: str = Field(min_length=1)
+    index: str = Field(min_length=1)
+    version: str | None = None
+    cpus_per_replica: float = Field(default=0.1, ge=0, le=1024)
+    ingress_threads: int = Field(default=1, ge=1, le=1024)
+    shard_threads: int = Field(default=1, ge=1, le=1024)
+    default_timeout_ms: int = Field(default=5_000, ge=1, le=30_000)
+    min_coverage: float = Field(default=0.5, ge=0, le=1)
+    health_check_period_s: float = Field(default=2.0, gt=0)

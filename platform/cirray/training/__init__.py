@@ -1,0 +1,1 @@
+"""Training: the plain PyTorch loop, checkpoints, and Ray Train around them."""

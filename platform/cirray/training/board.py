@@ -1,0 +1,75 @@
+"""A board on which the first worker writes how far it is, and from which the driver reads it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+
+@dataclass(frozen=True)
+class Sign:
+    """How far training is: `step` of `steps`, and the latest loss."""
+
+    step: int
+    steps: int
+    loss: float
+
+
+class _Board:
+    """The actor that holds the latest sign."""
+
+    def __init__(self) -> None:
+        self.sign: Sign | None = None
+
+    def write(self, sign: Sign) -> None:
+        self.sign = sign
+
+    def read(self) -> Sign | None:
+        return self.sign
+
+
+class Writer:
+    """The worker's end: writes at most once in `every_s` seconds, and never waits."""
+
+    def __init__(self, board: Any, every_s: float = 0.5) -> None:
+        self._board = board
+        self._every_s = every_s
+        self._next = 0.0
+
+    def __call__(self, step: int, steps: int, loss: float) -> None:
+        """Write a sign, if it is time or the last step."""
+        now = time.monotonic()
+        if now >= self._next or step == steps:
+            self._next = now + self._every_s
+            self._board.write.remote(Sign(step, steps, loss))
+
+
+@contextmanager
+def watched(on_sign: Callable[[Sign], None], every_s: float = 0.5) -> Iterator[Any]:
+    """Yield the handle of a new board, for `Writer`; while in the block `on_sign` hears each new sign."""
+    # No CPU of its own: on a small cluster the workers may hold all that Ray Data leaves.
+    board: Any = ray.remote(num_cpus=0)(_Board).remote()
+    over = threading.Event()
+
+    def watch() -> None:
+        seen: Sign | None = None
+        while not over.wait(every_s):
+            sign = ray.get(board.read.remote())
+            if sign is not None and sign != seen:
+                seen = sign
+                on_sign(sign)
+
+    watcher = threading.Thread(target=watch, name="training-board", daemon=True)
+    watcher.start()
+    try:
+        yield board
+    finally:
+        over.set()
+        watcher.join()
+        ray.kill(board)

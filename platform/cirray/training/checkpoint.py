@@ -1,0 +1,77 @@
+"""Checkpoints: all that a run needs to go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+
+from cirray.config import Config
+from cirray.errors import TrainingError
+from cirray.training.loop import EpochReport
+from cirray.training.trainee import Trainee
+
+WEIGHTS = "model.safetensors"
+STATE = "training.pt"
+PROGRESS = "progress.json"
+
+
+class Progress(Config):
+    """How far a run is: the reports of the epochs that are done."""
+
+    history: tuple[EpochReport, ...] = ()
+
+
+def save_checkpoint(folder: Path, trainee: Trainee, progress: Progress) -> None:
+    """Write a checkpoint into `folder`, which exists and is empty."""
+    safetensors.torch.save_model(trainee.step.model, str(folder / WEIGHTS))
+    state = {
+        "objective": trainee.step.objective.state_dict(),
+        "optimizer": trainee.optimizer.state_dict(),
+        "schedule": trainee.schedule.state_dict(),
+    }
+    torch.save(state, folder / STATE)
+    (folder / PROGRESS).write_text(progress.model_dump_json(indent=1))
+
+
+def load_checkpoint(folder: Path, trainee: Trainee) -> Progress:
+    """Put the checkpoint in `folder` into `trainee` and return how far it was.
+
+    Raises:
+        TrainingError: it is cut short, or of another run.
+    """
+    try:
+        progress = load_progress(folder)
+        safetensors.torch.load_model(trainee.step.model, str(folder / WEIGHTS))
+        state = torch.load(folder / STATE, weights_only=True)
+        trainee.step.objective.load_state_dict(state["objective"])
+        trainee.optimizer.load_state_dict(state["optimizer"])
+        trainee.schedule.load_state_dict(state["schedule"])
+    except (
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        pickle.UnpicklingError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise TrainingError(
+            f"The checkpoint {folder} cannot be used: {error}.", hint="Train with --fresh to start over."
+        ) from error
+    return progress
+
+
+def load_progress(folder: Path) -> Progress:
+    """Return how far the run of the checkpoint in `folder` was.
+
+    Raises:
+        TrainingError: the checkpoint is cut short.
+    """
+    try:
+        return Progress.model_validate_json((folder / PROGRESS).read_text())
+    except (OSError, ValidationError) as error:
+        raise TrainingError(f"The checkpoint {folder} cannot be read: {error}.") from error

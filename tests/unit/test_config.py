@@ -1,0 +1,114 @@
+"""Configuration: frozen, strict, and errors that name the key and the nearest valid ones."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import SerializeAsAny, ValidationError
+
+from cirray.config import Choice, Config, chosen_from, from_mapping, override
+from cirray.errors import ConfigError, UnknownNameError
+from cirray.registry import Registry
+
+shapes: Registry[type] = Registry("shape")
+
+
+@shapes.register("square")
+class Square:
+    class Config(Choice):
+        name: Literal["square"] = "square"
+        side: float = 1.0
+
+
+@shapes.register("circle")
+class Circle:
+    class Config(Choice):
+        name: Literal["circle"] = "circle"
+        radius: float = 1.0
+
+
+class Training(Config):
+    epochs: int = 1
+    rate: float = 0.1
+    widths: tuple[int, ...] = (1, 2)
+    clip: float | None = 1.0
+
+
+class Run(Config):
+    name: str = "run"
+    training: Training = Training()
+    shape: Annotated[SerializeAsAny[Choice], chosen_from(shapes)] = Square.Config()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "changed"),
+    [
+        ("training.epochs=3", {"training": {"epochs": 3}}),
+        ("training.rate=1e-3", {"training": {"rate": 0.001}}),
+        ("training.rate=2", {"training": {"rate": 2.0}}),
+        ("training.widths=[4, 5, 6]", {"training": {"widths": [4, 5, 6]}}),
+        ("training.clip=null", {"training": {"clip": None}}),
+        ("name=other=thing", {"name": "other=thing"}),
+        ("shape.side=2.5", {"shape": {"side": 2.5}}),
+    ],
+)
+def test_an_assignment_changes_its_key_and_nothing_else(assignment: str, changed: dict[str, object]) -> None:
+    expected = Run().model_dump(mode="json")
+    for key, value in changed.items():
+        expected[key] = {**expected[key], **value} if isinstance(value, dict) else value
+    assert override(Run(), [assignment]).model_dump(mode="json") == expected
+
+
+def test_later_assignments_win() -> None:
+    assert override(Run(), ["training.epochs=3", "training.epochs=5"]).training.epochs == 5
+
+
+@pytest.mark.parametrize(
+    ("assignment", "says"),
+    [
+        ("training.epoch=3", ["training.epoch", "training.epochs"]),
+        ("trainin.epochs=3", ["trainin.epochs", "training"]),
+        ("training.epochs=three", ["training.epochs", "integer", "three"]),
+        ("training.epochs=1.5", ["training.epochs", "1.5"]),
+        ("training.epochs=true", ["training.epochs", "True"]),
+        ("name=3", ["name", "string", "3"]),
+        ("name.first=3", ["name.first", "plain value"]),
+        ("training.epochs", ["KEY=VALUE", "training.epochs"]),
+        ("=3", ["KEY=VALUE"]),
+        ("training.widths=[1, {]", ["training.widths", "YAML"]),
+        ("shape.sides=2", ["shape.sides", "shape.side"]),
+        ("shape.side=wide", ["square", "side", "wide"]),
+    ],
+)
+def test_a_bad_assignment_names_the_key_and_the_way_out(assignment: str, says: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        override(Run(), [assignment])
+    for words in says:
+        assert words in str(caught.value)
+
+
+def test_unknown_keys_inside_a_mapping_are_named_with_their_path() -> None:
+    with pytest.raises(ConfigError, match=r"training\.epochz.*training\.epochs"):
+        from_mapping(Run, {"training": {"epochz": 3}})
+
+
+def test_a_choice_is_read_as_the_configuration_of_what_it_names() -> None:
+    run = from_mapping(Run, {"shape": {"name": "circle", "radius": 3.0}})
+    assert run.shape == Circle.Config(radius=3.0)
+    assert Run.model_validate_json(run.model_dump_json()) == run
+
+
+def test_an_unknown_choice_lists_what_there_is() -> None:
+    with pytest.raises(UnknownNameError, match=r"no shape 'cirle'.*circle, square.*Did you mean 'circle'"):
+        from_mapping(Run, {"shape": {"name": "cirle"}})
+
+
+def test_a_choice_without_a_name_lists_what_there_is() -> None:
+    with pytest.raises(ConfigError, match="square, circle"):
+        from_mapping(Run, {"shape": {"side": 3.0}})
+
+
+def test_configurations_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Run().name = "other"  # type: ignore[misc]
