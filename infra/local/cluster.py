@@ -31,8 +31,7 @@ from infra.local.processes import wait_until
 from infra.local.shell import StateDir, print_exports, run, say
 
 _NAME = "cluster"
-# A node told to end drains first: it lets Serve's proxies finish their requests.
-_GRACE_S = 15.0
+_GRACE_S = 10.0
 # Of another cluster or another token, in the shell that starts this one.
 _FOREIGN = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_TMPDIR")
 
@@ -110,8 +109,7 @@ def start(
         token = _token(ledger.state_dir)
         launch.note({"address": f"{_address(0)}:{gcs}", "dashboard": f"http://127.0.0.1:{dashboard}", "token": str(token)})
         started = _from_record(launch.record, ledger.state_dir)
-        inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-        nodes = {**inherited, **(environment or {}), **started.environment, "RAY_USAGE_STATS_ENABLED": "0"}
+        nodes = _node_environment({**(environment or {}), **started.environment})
         # The ports not named here are chosen by the node itself.
         ports = [f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
         head = ["--head", "--dashboard-host=127.0.0.1", "--include-dashboard=true", *ports]
@@ -171,6 +169,18 @@ def _token(state_dir: Path) -> Path:
     if not path.exists():
         write_private(path, secrets.token_hex(32))
     return path
+
+
+def _node_environment(added: Mapping[str, str]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    # A job says `python jobs/train.py`: it must find this Python, be its environment activated or not.
+    path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
+    defaults = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # Else a node told to end waits up to 30 s for what runs on it; here all nodes end together.
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
+    }
+    return {**defaults, **inherited, **added, "PATH": path}
 
 
 def _address(node: int) -> str:

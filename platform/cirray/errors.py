@@ -9,9 +9,10 @@
     │   └── MismatchError    two artifacts do not belong together
     ├── DataError            the source data is not what its format promises
     ├── TrainingError        a training run cannot start or go on
-    └── QueryError           a query cannot be answered as it was put
-        ├── UnknownItemError
-        └── BadImageError
+    ├── QueryError           a query cannot be answered as it was put
+    │   ├── UnknownItemError
+    │   └── BadImageError
+    └── ShardsUnavailableError   no shard of the index gave an answer
 
 Each message says what was given, what is allowed, and how to mend it.
 """
@@ -102,3 +103,9 @@ class BadImageError(QueryError):
     """The bytes are not a picture that can be decoded within the limits."""
 
     code = "bad-image"
+
+
+class ShardsUnavailableError(CirrayError):
+    """No shard of the index gave an answer."""
+
+    code = "insufficient-coverage"

@@ -1,9 +1,9 @@
 """A generated CSS-2D world as a raw source: written once, and read like any downloaded benchmark.
 
-    images/css_train_000000.png …   the pictures
-    items.parquet                   schema SOURCE_ITEMS
-    triplets-<split>.parquet        schema TRIPLETS
-    dataset.json                    written last: without it nothing here counts
+images/css_train_000000.png …   the pictures
+items.parquet                   schema SOURCE_ITEMS
+triplets-<split>.parquet        schema TRIPLETS
+dataset.json                    written last: without it nothing here counts
 """
 
 from __future__ import annotations
@@ -112,10 +112,13 @@ def _same_world(config: CssConfig, place: Location) -> CssMarker:
     found = _read_marker(place)
     if (found.config, found.generator_version) == (config, GENERATOR_VERSION):
         return found
-    wanted, given = ({"version": m.generator_version, **m.config.model_dump()} for m in (
-        CssMarker(config=config, counts={}), found
-    ))
-    differing = ", ".join(f"{key}={given[key]!r} (now {wanted[key]!r})" for key in wanted if given[key] != wanted[key])
+    wanted, given = (
+        {"version": m.generator_version, **m.config.model_dump()}
+        for m in (CssMarker(config=config, counts={}), found)
+    )
+    differing = ", ".join(
+        f"{key}={given[key]!r} (now {wanted[key]!r})" for key in wanted if given[key] != wanted[key]
+    )
     raise DataError(
         f"{place} holds a CSS-2D world of other settings: {differing}.",
         hint="Give the new world another name, or delete that folder first.",

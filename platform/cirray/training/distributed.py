@@ -69,8 +69,8 @@ def train(
     dataset: PreparedDataset,
     scaling: Scaling,
     on_sign: Callable[[Sign], None] = lambda sign: None,
-) -> Artifact:
-    """Train a model, or go on with a run that was interrupted, and return its bundle.
+) -> tuple[Artifact, bool]:
+    """Train a model, or go on with a run that was interrupted; return its bundle and whether anything was trained.
 
     The run's name follows from its configuration and data, so that the same call after a crash of the driver takes
     up the last checkpoint, and after success returns at once.
@@ -88,8 +88,8 @@ def train(
     """
     identity = run_fingerprint(config, dataset, scaling)
     shelf = root.model(config.name)
-    if shelf.has(identity):
-        bundle = shelf.open(shelf.version(identity).path.rsplit("/", 1)[-1])
+    if finished := shelf.has(identity):
+        bundle = Artifact.open(shelf.version(identity), shelf.kind)
     else:
         triplets = dataset.triplets(config.split)
         check_divisible(config.training.batch_size, scaling.workers)
@@ -98,7 +98,7 @@ def train(
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_sign)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
     shelf.point_at(bundle.version)
-    return bundle
+    return bundle, not finished
 
 
 def _fit(

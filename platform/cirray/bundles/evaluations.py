@@ -1,0 +1,79 @@
+"""Evaluations, kept beside the bundle that they are of."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from cirray.config import Config
+from cirray.datasets import PreparedDataset
+from cirray.errors import ArtifactError
+from cirray.evaluation import Evaluation
+from cirray.storage import Artifact, Location, library_versions
+
+
+class EvaluationRecord(Config):
+    """One model's recalls on one split of one dataset version.
+
+    Attributes:
+        model: "name@version".
+        model_fingerprint: of the bundle's content.
+        dataset: "name@version".
+        dataset_fingerprint: of the dataset's content.
+        split: whose queries and gallery.
+        num_queries: how many queries.
+        num_gallery: how many gallery items.
+        recalls: in percent, by "R@k".
+        versions: of the libraries that measured.
+    """
+
+    model: str
+    model_fingerprint: str
+    dataset: str
+    dataset_fingerprint: str
+    split: str
+    num_queries: int
+    num_gallery: int
+    recalls: dict[str, float]
+    versions: dict[str, str]
+
+
+def save_evaluation(bundle: Artifact, dataset: PreparedDataset, evaluation: Evaluation) -> EvaluationRecord:
+    """Write down an evaluation of `bundle` on `dataset` and return the record.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    record = EvaluationRecord(
+        model=f"{bundle.manifest.name}@{bundle.version}",
+        model_fingerprint=bundle.digest,
+        dataset=f"{dataset.name}@{dataset.artifact.version}",
+        dataset_fingerprint=dataset.fingerprint,
+        split=evaluation.split,
+        num_queries=evaluation.num_queries,
+        num_gallery=evaluation.num_gallery,
+        recalls=evaluation.recalls,
+        versions=library_versions(),
+    )
+    _place(bundle, dataset, evaluation.split).write(record.model_dump_json(indent=1).encode())
+    return record
+
+
+def find_evaluation(bundle: Artifact, dataset: PreparedDataset, split: str) -> EvaluationRecord | None:
+    """Return the record of an earlier evaluation of the same model on the same data, or None.
+
+    Raises:
+        ArtifactError: the record is corrupt.
+    """
+    place = _place(bundle, dataset, split)
+    if not place.exists():
+        return None
+    try:
+        record = EvaluationRecord.model_validate_json(place.read())
+    except ValidationError as error:
+        raise ArtifactError(f"The evaluation {place} is corrupt.", hint="Delete it and evaluate again.") from error
+    same = (record.model_fingerprint, record.dataset_fingerprint) == (bundle.digest, dataset.fingerprint)
+    return record if same else None
+
+
+def _place(bundle: Artifact, dataset: PreparedDataset, split: str) -> Location:
+    return bundle.place / "evaluations" / f"{dataset.name}@{dataset.artifact.version}-{split}.json"

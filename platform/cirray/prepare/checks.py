@@ -1,0 +1,135 @@
+"""Checks of a source's tables, before any picture is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS
+from cirray.datasets.source import SourceTables
+from cirray.errors import DataError
+from cirray.prepare import rejects as why
+from cirray.prepare.rejects import Reject
+
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_WORD = re.compile(r"\w")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What of a table was found good, and what not.
+
+    Attributes:
+        table: the good rows, sorted by id.
+        rejects: the others.
+    """
+
+    table: pa.Table
+    rejects: list[Reject]
+
+
+def check_splits(tables: SourceTables) -> None:
+    """Make sure that names of splits can be parts of file names, and that there is at least one item.
+
+    Raises:
+        DataError: they cannot, or there is none.
+    """
+    names = {*tables.triplets, *(split for splits in tables.items["splits"].to_pylist() for split in splits)}
+    for name in sorted(names):
+        if not _SPLIT_NAME.fullmatch(name):
+            raise DataError(
+                f"A split is called {name!r}; letters, digits, '.', '_' and '-' are allowed.", hint="Rename it."
+            )
+    if not tables.items.num_rows:
+        raise DataError("The source has no items.", hint="Check that it is complete.")
+
+
+def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
+    """Return the items that have an id of their own and a file that is not empty.
+
+    Of items with the same id the first is kept.
+
+    Args:
+        items: schema `SOURCE_ITEMS`, any order.
+        sizes: bytes of each file of the source, by its path.
+    """
+    good, rejects = [], []
+    paths: dict[str, str] = {}
+    for row, (item_id, path) in enumerate(_rows(items, "item_id", "path")):
+        if not item_id.strip():
+            rejects.append(Reject("item", item_id, why.EMPTY_ID, f"row {row}, path {path}"))
+        elif item_id in paths:
+            rejects.append(Reject("item", item_id, why.DUPLICATE_ID, f"{path}; kept was {paths[item_id]}"))
+        else:
+            paths[item_id] = path
+            if path not in sizes:
+                rejects.append(Reject("item", item_id, why.MISSING_FILE, path))
+            elif not sizes[path]:
+                rejects.append(Reject("item", item_id, why.EMPTY_FILE, path))
+            else:
+                good.append(row)
+    return Checked(_taken(items, good, SOURCE_ITEMS, "item_id"), rejects)
+
+
+def check_triplets(split: str, triplets: pa.Table, known: set[str]) -> Checked:
+    """Return the triplets that have an id of their own within the split, a text, and items that the source lists.
+
+    Of triplets with the same id the first is kept.
+
+    Args:
+        split: whose triplets.
+        triplets: schema `TRIPLETS`, any order.
+        known: ids of all items that the source lists, good or not.
+    """
+    good, rejects = [], []
+    seen: set[str] = set()
+    for row, (query_id, reference, text, target) in enumerate(_rows(triplets, *TRIPLETS.names)):
+        found = (
+            _wrong_id(query_id, row, seen)
+            or _wrong_text(text)
+            or ((why.UNKNOWN_REFERENCE, reference) if reference not in known else None)
+            or ((why.UNKNOWN_TARGET, target) if target not in known else None)
+        )
+        seen.add(query_id)
+        if found:
+            rejects.append(Reject("triplet", query_id, found[0], f"{split}: {found[1]}"))
+        else:
+            good.append(row)
+    return Checked(_taken(triplets, good, TRIPLETS, "query_id"), rejects)
+
+
+def drop_rejected_items(split: str, triplets: pa.Table, kept: set[str]) -> Checked:
+    """Return the triplets whose reference and target are both among the items that were `kept`."""
+    good, rejects = [], []
+    for row, (query_id, reference, target) in enumerate(_rows(triplets, "query_id", "reference_id", "target_id")):
+        if reference not in kept:
+            rejects.append(Reject("triplet", query_id, why.REJECTED_ITEM, f"{split}: reference {reference}"))
+        elif target not in kept:
+            rejects.append(Reject("triplet", query_id, why.REJECTED_ITEM, f"{split}: target {target}"))
+        else:
+            good.append(row)
+    return Checked(_taken(triplets, good, TRIPLETS, "query_id"), rejects)
+
+
+def _wrong_id(query_id: str, row: int, seen: set[str]) -> tuple[str, str] | None:
+    if not query_id.strip():
+        return why.EMPTY_ID, f"row {row}"
+    return (why.DUPLICATE_ID, f"row {row}") if query_id in seen else None
+
+
+def _wrong_text(text: str) -> tuple[str, str] | None:
+    if not text.strip():
+        return why.EMPTY_TEXT, repr(text)
+    return None if _WORD.search(text) else (why.TEXT_WITHOUT_WORDS, repr(text))
+
+
+def _rows(table: pa.Table, *columns: str) -> zip[tuple[str, ...]]:
+    return zip(*(table[name].to_pylist() for name in columns), strict=True)
+
+
+def _taken(table: pa.Table, rows: list[int], schema: pa.Schema, key: str) -> pa.Table:
+    chosen = table.select(schema.names).take(pa.array(rows, pa.int64()))
+    return chosen.sort_by(key).cast(schema).combine_chunks()

@@ -1,0 +1,34 @@
+"""The settings of preparation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from cirray.config import Config
+
+
+class PrepareConfig(Config):
+    """How a raw source becomes a dataset.
+
+    Attributes:
+        part_rows: items in one file of the item table, and the unit of parallel work. A part is put together in
+            the memory of one task: with large pictures, lower it.
+        row_group_size: items that a reader of such a file gets at least.
+        max_image_side: pictures with a longer side (pixels) are scaled down to it and encoded anew: PNG as PNG,
+            all others as JPEG of quality 95. None keeps every picture as it is.
+        max_reject_share: the largest share of the items, or of the triplets, that may be rejected.
+    """
+
+    part_rows: int = Field(2048, ge=1)
+    row_group_size: int = Field(128, ge=1)
+    max_image_side: int | None = Field(None, ge=16)
+    max_reject_share: float = Field(0.01, ge=0, le=1)
+
+    def identity(self) -> dict[str, Any]:
+        """Return the settings that decide what a dataset consists of, for its fingerprint.
+
+        The share is not among them: it decides whether a dataset is good enough, and is asked anew each time.
+        """
+        return self.model_dump(mode="json", exclude={"max_reject_share"})

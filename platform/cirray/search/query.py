@@ -1,0 +1,62 @@
+"""A composed query, and the limits that it must keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cirray.errors import BadImageError, QueryError
+
+MAX_TEXT_CHARS = 512
+"""Far beyond any modification text in the benchmarks; longer ones only cost time, word by word."""
+
+MAX_LIMIT = 200
+"""A person looks at some dozens of hits. Without a bound, one request could ask for the whole gallery."""
+
+DEFAULT_LIMIT = 20
+
+MAX_IMAGE_BYTES = 8 * 2**20
+"""8 MiB: a photograph of a present-day phone fits; how many pixels it may have is up to `datasets.pictures`."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A reference and what should be different. Exactly one of the two references is given.
+
+    Attributes:
+        text: the modification text.
+        reference_id: an item of the dataset.
+        reference_image: an encoded picture.
+        limit: how many hits are wanted.
+        exclude_reference: whether the reference item itself is left out; a picture that is sent along excludes none.
+
+    Raises:
+        QueryError: the text is empty or too long, the limit is out of range, or not exactly one reference is given.
+        BadImageError: the picture has too many bytes.
+    """
+
+    text: str
+    reference_id: str | None = None
+    reference_image: bytes | None = None
+    limit: int = DEFAULT_LIMIT
+    exclude_reference: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.reference_id is None) == (self.reference_image is None):
+            given = "both" if self.reference_id is not None else "neither"
+            raise QueryError(
+                f"A query has one reference, an item id or a picture; given was {given}.", hint="Give one of them."
+            )
+        if not self.text.strip():
+            raise QueryError("The modification text is empty.", hint="Say what should change.")
+        if len(self.text) > MAX_TEXT_CHARS:
+            raise QueryError(
+                f"The modification text has {len(self.text)} characters; at most {MAX_TEXT_CHARS} are allowed.",
+                hint="Shorten it.",
+            )
+        if not 1 <= self.limit <= MAX_LIMIT:
+            raise QueryError(f"The limit is {self.limit}; it may be 1 to {MAX_LIMIT}.")
+        if self.reference_image is not None and len(self.reference_image) > MAX_IMAGE_BYTES:
+            raise BadImageError(
+                f"The picture has {len(self.reference_image):,} bytes; at most {MAX_IMAGE_BYTES:,} are allowed.",
+                hint="Scale it down first.",
+            )

@@ -1,0 +1,131 @@
+"""Starting the service from a Python process, and stopping it again."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import httpx
+import ray
+from ray import serve
+from ray.serve.config import HTTPOptions
+
+from cirray.service.deployments import build_app
+from cirray.service.refusals import ServiceError
+
+APP_NAME = "search"
+
+_ALL_INTERFACES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class ServiceHandle:
+    """A service that answers. As a context manager it stops at the end.
+
+    Attributes:
+        url: where, such as "http://127.0.0.1:8000".
+    """
+
+    url: str
+
+    def stop(self) -> None:
+        """Stop the service and Serve with it; it was started for this service alone."""
+        serve.shutdown()
+
+    def __enter__(self) -> ServiceHandle:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def start(
+    args: Mapping[str, Any], *, host: str = "127.0.0.1", port: int = 8000, timeout_s: float = 120.0
+) -> ServiceHandle:
+    """Start the service on the Ray that this process is connected to, and return once every shard answers.
+
+    The HTTP proxy runs on Ray's head node. Nothing is left running where this fails.
+
+    Args:
+        args: as `build_app` takes them.
+        host: address to listen on; the default is this machine's own loopback, since the API asks for no password.
+        port: to listen on.
+        timeout_s: how long to wait for the shards.
+
+    Raises:
+        ServiceError: Ray was not started, Serve runs already, the port is taken, or the service does not come up.
+        CirrayError: what `build_app` raises.
+    """
+    if not ray.is_initialized():
+        raise ServiceError("The service runs on Ray, and Ray was not started.", hint="Call ray.init() first.")
+    app = build_app(args)
+    if serve.status().proxies:
+        raise ServiceError(
+            "Ray Serve runs on this cluster already.",
+            hint="Stop it with `serve shutdown`, or change what it runs with `serve deploy`.",
+        )
+    check_port(host, port)
+    url = _url(host, port)
+    try:
+        serve.start(proxy_location="HeadOnly", http_options=HTTPOptions(host=host, port=port))
+        serve.run(app, name=APP_NAME, route_prefix="/")
+        _wait_until_ready(url, timeout_s)
+    except BaseException as error:
+        serve.shutdown()
+        if isinstance(error, RuntimeError | TimeoutError):
+            raise ServiceError(f"The service did not come up: {_last_line(error)}") from error
+        raise
+    return ServiceHandle(url)
+
+
+def check_port(host: str, port: int) -> None:
+    """Make sure that a server could listen on this port.
+
+    Serve itself would not notice: its sockets share a port with whoever else allows it.
+
+    Raises:
+        ServiceError: it is taken, or this machine has no such address.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # Connections of a server that has just stopped linger; they are no reason to refuse.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, OverflowError) as error:
+        raise ServiceError(
+            f"The service cannot listen on {host}:{port}: {error}.",
+            hint="Choose another port, or stop what uses this one.",
+        ) from None
+
+
+def _url(host: str, port: int) -> str:
+    reachable = _ALL_INTERFACES.get(host, host)
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+def _wait_until_ready(url: str, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    said = "it does not answer"
+    with httpx.Client(base_url=url, timeout=5.0) as client:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx.TransportError):
+                answer = client.get("/readyz")
+                if answer.status_code == 200:
+                    return
+                said = answer.text
+            time.sleep(_POLL_S)
+    raise TimeoutError(f"not ready after {timeout_s:g} s: {said}")
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
