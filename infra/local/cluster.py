@@ -1,7 +1,8 @@
 """A Ray cluster of a head and workers on this machine: `python infra/local/cluster.py start | stop | status`.
 
-Each node is a real `ray start` with its own processes, ports, object store and folders, so that what travels between
-nodes really travels. It listens on 127.0.0.1 and wants a token for everything but Serve's own HTTP port.
+Each node is a real `ray start` with its own address (127.0.0.2 and up), processes, object store and folders, so that
+what travels between nodes really travels. Jobs, dashboard and nodes want a token. Ray binds the ports of its nodes to
+all interfaces: behind the token, save for the metrics, which anybody who reaches this machine can read.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if __package__ in (None, ""):
 from infra.local import object_store
 from infra.local.ledger import DEFAULT_STATE_DIR, Launch, Ledger, Record, write_private
 from infra.local.ports import free_ports
-from infra.local.processes import wait_until
+from infra.local.processes import Process, wait_until
 from infra.local.shell import StateDir, print_exports, run, say
 
 _NAME = "cluster"
@@ -61,13 +62,13 @@ class Cluster:
         address: `host:port` for `ray.init(address=…)`.
         dashboard_url: URL of the dashboard, to which jobs are submitted.
         environment: what a client needs in its environment: the token, and where to submit jobs.
-        state_dir: where token and logs lie.
+        nodes: name of a node ("head", "worker-1", …) to its first process; with that the whole node dies.
     """
 
     address: str
     dashboard_url: str
     environment: dict[str, str]
-    state_dir: Path
+    nodes: dict[str, Process]
 
     def living_nodes(self) -> int:
         """Return the number of nodes that are up, 0 where the cluster does not answer."""
@@ -107,19 +108,18 @@ def start(
     with ledger.launch() as launch:
         gcs, dashboard, client = free_ports(3)
         token = _token(ledger.state_dir)
-        launch.note({"address": f"{_address(0)}:{gcs}", "dashboard": f"http://127.0.0.1:{dashboard}", "token": str(token)})
-        started = _from_record(launch.record, ledger.state_dir)
-        nodes = _node_environment({**(environment or {}), **started.environment})
-        # The ports not named here are chosen by the node itself.
+        address = f"{_address(0)}:{gcs}"
+        launch.note({"address": address, "dashboard": f"http://127.0.0.1:{dashboard}", "token": str(token)})
+        added = {**(environment or {}), **_from_record(launch.record).environment}
+        # The ports not named here are chosen by each node itself.
         ports = [f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
         head = ["--head", "--dashboard-host=127.0.0.1", "--include-dashboard=true", *ports]
-        launch.spawn("head", _command("head", 0, shape.head_cpus, shape, launch.scratch, head), nodes)
-        _await(started, launch, 1, deadline_s)
+        _start_node(launch, 0, shape.head_cpus, head, shape, added)
+        _await(launch, 1, deadline_s)
         for number in range(1, shape.workers + 1):
-            name, join = f"worker-{number}", [f"--address={started.address}"]
-            launch.spawn(name, _command(name, number, shape.worker_cpus, shape, launch.scratch, join), nodes)
-        _await(started, launch, 1 + shape.workers, deadline_s)
-    return started
+            _start_node(launch, number, shape.worker_cpus, [f"--address={address}"], shape, added)
+        _await(launch, 1 + shape.workers, deadline_s)
+    return _from_record(launch.record)
 
 
 def stop(state_dir: Path = DEFAULT_STATE_DIR) -> bool:
@@ -131,7 +131,7 @@ def running(state_dir: Path = DEFAULT_STATE_DIR) -> Cluster | None:
     """Return the cluster of a state folder, where one is running."""
     ledger = _ledger(state_dir)
     record = ledger.read()
-    return _from_record(record, ledger.state_dir) if record is not None and record.ready else None
+    return _from_record(record) if record is not None and record.ready else None
 
 
 @contextmanager
@@ -150,7 +150,7 @@ def _ledger(state_dir: Path) -> Ledger:
     return Ledger(state_dir, _NAME, grace_s=_GRACE_S)
 
 
-def _from_record(record: Record, state_dir: Path) -> Cluster:
+def _from_record(record: Record) -> Cluster:
     facts = record.facts
     environment = {
         "RAY_AUTH_MODE": "token",
@@ -159,7 +159,10 @@ def _from_record(record: Record, state_dir: Path) -> Cluster:
         "RAY_DASHBOARD_ADDRESS": facts["dashboard"],  # serve deploy
     }
     return Cluster(
-        address=facts["address"], dashboard_url=facts["dashboard"], environment=environment, state_dir=state_dir
+        address=facts["address"],
+        dashboard_url=facts["dashboard"],
+        environment=environment,
+        nodes=record.processes,
     )
 
 
@@ -171,8 +174,35 @@ def _token(state_dir: Path) -> Path:
     return path
 
 
+def _start_node(
+    launch: Launch, number: int, cpus: int, role: list[str], shape: Shape, added: Mapping[str, str]
+) -> None:
+    name = f"worker-{number}" if number else "head"
+    command = [
+        str(Path(sys.executable).with_name("ray")),
+        "start",
+        "--block",  # one process to stop, which takes all others of the node with it
+        *role,
+        f"--node-name={name}",
+        f"--node-ip-address={_address(number)}",
+        # The default is one and the same port for all nodes of the machine.
+        "--dashboard-agent-listen-port=0",
+        f"--num-cpus={cpus}",
+        f"--object-store-memory={shape.object_store_mb * 1_000_000}",
+        # A folder each, and a short one: a socket's path has 107 characters at most, and Ray adds some 60.
+        f"--temp-dir={launch.scratch / name}",
+    ]
+    launch.spawn(name, command, _node_environment(added))
+
+
+def _address(node: int) -> str:
+    # All of 127/8 is this machine. Not 127.0.0.1 itself, which Ray takes to mean the address of the network card.
+    return f"127.0.0.{2 + node}"
+
+
 def _node_environment(added: Mapping[str, str]) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    foreign = (*_FOREIGN, *(object_store.FOREIGN if "AWS_ACCESS_KEY_ID" in added else ()))
+    inherited = {name: value for name, value in os.environ.items() if name not in foreign}
     # A job says `python jobs/train.py`: it must find this Python, be its environment activated or not.
     path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
     defaults = {
@@ -183,27 +213,53 @@ def _node_environment(added: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, **inherited, **added, "PATH": path}
 
 
-def _address(node: int) -> str:
-    return f"127.0.0.{2 + node}"
+def _await(launch: Launch, nodes: int, deadline_s: float) -> None:
+    starting = _from_record(launch.record)
+    what = f"The Ray cluster of {nodes} nodes" if nodes > 1 else "The Ray head"
+    wait_until(lambda: starting.living_nodes() >= nodes, what=what, needs=launch.needs(), deadline_s=deadline_s)
 
 
-def _command(name: str, number: int, cpus: int, shape: Shape, scratch: Path, role: list[str]) -> list[str]:
-    # A folder each, and a short one: a socket's path has 107 characters at most, and Ray adds some 60.
-    folder = scratch / name
-    return [
-        str(Path(sys.executable).with_name("ray")),
-        "start",
-        "--block",  # one process to stop, which takes all others of the node with it
-        *role,
-        f"--node-name={name}",
-        f"--node-ip-address={_address(number)}",
-        f"--num-cpus={cpus}",
-        f"--object-store-memory={shape.object_store_mb * 1_000_000}",
-        "--dashboard-agent-listen-port=0",
-        f"--temp-dir={folder}",
-    ]
+app = typer.Typer(help="A Ray cluster of a head and workers on this machine.", no_args_is_help=True)
+Workers = Annotated[int, typer.Option(min=1, help="Number of worker nodes.")]
+WorkerCpus = Annotated[int, typer.Option(min=1, help="Logical CPUs of each worker node.")]
 
 
-def _await(started: Cluster, launch: Launch, nodes: int, deadline_s: float) -> None:
-    what = f"The Ray cluster (node {nodes} of {nodes})" if nodes > 1 else "The Ray head"
-    wait_until(lambda: started.living_nodes() >= nodes, what=what, needs=launch.needs(), deadline_s=deadline_s)
+@app.command("start")
+def start_command(
+    state_dir: StateDir = DEFAULT_STATE_DIR,
+    workers: Workers = Shape.workers,
+    worker_cpus: WorkerCpus = Shape.worker_cpus,
+) -> None:
+    """Start it and print what to export; where it is running, only print.
+
+    Its nodes get the environment of this command, and the keys of the object store of the same state folder.
+    """
+    started = running(state_dir)
+    if started is None:
+        store = object_store.running(state_dir)
+        shape = Shape(workers=workers, worker_cpus=worker_cpus)
+        started = start(state_dir, shape=shape, environment=store.environment if store else None)
+    else:
+        say("already running")
+    say(f"{started.living_nodes()} nodes at {started.address}; dashboard and jobs at {started.dashboard_url}")
+    print_exports(started.environment, unset=("RAY_ADDRESS", "RAY_AUTH_TOKEN"))
+
+
+@app.command("stop")
+def stop_command(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Stop it with all that runs on it."""
+    say("stopped" if stop(state_dir) else "not running")
+
+
+@app.command("status")
+def status_command(state_dir: StateDir = DEFAULT_STATE_DIR) -> None:
+    """Say whether it is running; exit code 1 where it is not."""
+    found = running(state_dir)
+    if found is None:
+        say("not running")
+        raise typer.Exit(1)
+    say(f"running: {found.living_nodes()} of {len(found.nodes)} nodes, dashboard at {found.dashboard_url}")
+
+
+if __name__ == "__main__":
+    run(app)

@@ -134,9 +134,7 @@ class Launch:
 
     def note(self, facts: Mapping[str, str], leftovers: Iterable[Path] = ()) -> None:
         """Put facts on record, and files to be removed when the service stops."""
-        self._update(
-            facts={**self.record.facts, **facts}, leftovers=(*self.record.leftovers, *leftovers)
-        )
+        self._update(facts={**self.record.facts, **facts}, leftovers=(*self.record.leftovers, *leftovers))
 
     def spawn(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start one process of the service and put it on record."""

@@ -1,7 +1,7 @@
 """SeaweedFS as a real S3 on this machine: `python infra/local/object_store.py start | stop | status`.
 
-All ports are bound to 127.0.0.1. The S3 port asks for the keys that `start` prints; SeaweedFS's inner ports do not, so
-this is for a machine whose users trust each other, and for data that may be lost.
+All ports are bound to 127.0.0.1. The S3 port asks for the keys that `start` prints; SeaweedFS's inner ports do not,
+so this is for a machine whose users trust each other, and for data that may be lost.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from infra.local.processes import LocalServiceError, wait_until
 from infra.local.shell import StateDir, print_exports, run, say
 
 BUCKET = "cirray"
+# Temporary keys of another account would be sent along with these keys, and refused.
+FOREIGN = ("AWS_SESSION_TOKEN", "AWS_PROFILE")
 _NAME = "object-store"
 _REGION = "us-east-1"
 # On SIGTERM the filer waits 15 s for subscribers that live in its own process. What it has acknowledged is with the
@@ -226,8 +228,7 @@ def start_command(state_dir: StateDir = DEFAULT_STATE_DIR, bucket: Bucket = BUCK
         store.make_bucket(bucket)
         say("already running")
     say(f"S3 at {store.endpoint} with the bucket {bucket}; data in {store.state_dir}")
-    # Temporary keys of another account would be sent along with these, and refused.
-    print_exports(store.environment, unset=("AWS_SESSION_TOKEN", "AWS_PROFILE"))
+    print_exports(store.environment, unset=FOREIGN)
 
 
 @app.command("stop")

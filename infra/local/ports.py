@@ -14,7 +14,7 @@ _LOWEST, _HIGHEST = 20_000, 32_000
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different ports on which nobody listens on 127.0.0.1, all in 20000 to 32000.
+    """Return `count` different ports on which nobody listens at any address, all in 20000 to 32000.
 
     Raises:
         LocalServiceError: there are not that many.
@@ -25,7 +25,7 @@ def free_ports(count: int) -> list[int]:
             return found
         with socket.socket() as probe:
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind(("", port))
             except OSError:
                 continue
         found.append(port)

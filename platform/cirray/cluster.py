@@ -49,6 +49,8 @@ def ray_cluster() -> Iterator[None]:
             logging_level=logging.ERROR,
         )
         _protect_token()
+    # Ray Data tells of each execution; what matters of it is shown by the verbs.
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     try:
         yield
     finally:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from cirray.cluster import ray_cluster
+from cirray.datasets.raw import Progress
 from cirray.errors import CirrayError, StorageError
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.part import PartResult, prepare_part
@@ -32,7 +34,7 @@ def prepare_parts(
     source: Location,
     target: Location,
     config: PrepareConfig,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> list[PartResult]:
     """Write the item table to `target`, one task of Ray Data a part, and return the parts in their order.
 
@@ -57,30 +59,32 @@ def prepare_parts(
     task = partial(_run, source=source, target=target, config=config)
     results = []
     progress(0, len(parts))
-    for row in _run_in_ray(parts, task):
-        results.append(_result(row))
-        progress(len(results), len(parts))
+    with ray_cluster(), closing(_run_in_ray(parts, task)) as rows:
+        for row in rows:
+            results.append(_result(row))
+            progress(len(results), len(parts))
     return sorted(results, key=lambda result: result.entry.name)
 
 
-def _run_in_ray(parts: list[dict[str, Any]], task: Callable[[pa.Table], pa.Table]) -> Iterator[Mapping[str, Any]]:
+def _run_in_ray(
+    parts: list[dict[str, Any]], task: Callable[[pa.Table], pa.Table]
+) -> Generator[Mapping[str, Any], None, None]:
     """Yield what `task` makes of each part, as it comes."""
-    with ray_cluster():
-        import ray.data
-        from ray.exceptions import RayError
+    import ray.data
+    from ray.exceptions import RayError
 
-        # One block a part, so that each is a task of its own wherever there is a free CPU.
-        dataset = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
-            task, batch_size=1, batch_format="pyarrow"
-        )
-        # The dataset's own copy of the context: what else runs in this process keeps its own.
-        dataset.context.enable_progress_bars = False
-        dataset.context.print_on_execution_start = False
-        dataset.context.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
-        try:
-            yield from dataset.iter_rows()
-        except RayError as error:
-            raise _own_error(error) from error
+    # One block a part, so that each is a task of its own wherever there is a free CPU.
+    dataset = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
+        task, batch_size=1, batch_format="pyarrow"
+    )
+    # The dataset's own copy of the context: what else runs in this process keeps its own.
+    dataset.context.enable_progress_bars = False
+    dataset.context.print_on_execution_start = False
+    dataset.context.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
+    try:
+        yield from dataset.iter_rows()
+    except RayError as error:
+        raise _own_error(error) from error
 
 
 def _describe(items: pa.Table, sizes: Mapping[str, int], number: int) -> dict[str, Any]:

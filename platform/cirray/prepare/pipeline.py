@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cirray.datasets.raw import table_bytes
+from cirray.datasets.raw import Progress, table_bytes
 from cirray.datasets.source import SourceTables, readers
 from cirray.errors import ConflictError
 from cirray.prepare.checks import check_items, check_splits, check_triplets, drop_rejected_items
@@ -62,7 +61,7 @@ def prepare(
     reader: str,
     source: Location,
     config: PrepareConfig | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> PrepareResult:
     """Make the dataset `name` from a raw source, and point its alias "latest" at it.
 
@@ -127,7 +126,7 @@ def _make(
     source: Location,
     listing: list[FileStat],
     config: PrepareConfig,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> Artifact:
     check_splits(tables)
     totals = {"item": tables.items.num_rows, "triplet": sum(t.num_rows for t in tables.triplets.values())}

@@ -33,14 +33,14 @@ def _css_2d(composer: ComposerConfig, *, epochs: int) -> RunConfig:
             composer=composer,
         ),
         objective=BatchClassificationConfig(),
-        training=TrainingConfig(epochs=epochs, batch_size=64, queries_per_reference=2, learning_rate=2e-3),
+        training=TrainingConfig(epochs=epochs, batch_size=128, queries_per_reference=2, learning_rate=3e-3),
     )
 
 
 @recipes.register("css-2d/tirg-last-conv")
 def tirg_last_conv() -> RunConfig:
     """Return the run of TIRG on the last convolutional map."""
-    return _css_2d(TirgLastConvConfig(dim=DIM), epochs=6)
+    return _css_2d(TirgLastConvConfig(dim=DIM), epochs=8)
 
 
 @recipes.register("css-2d/image-only")

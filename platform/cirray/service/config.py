@@ -21,7 +21,7 @@ class ServiceConfig(Config):
         ingress_threads: CPU threads that the model uses in an ingress replica.
         shard_threads: CPU threads that FAISS uses in a shard's replica.
         default_timeout_ms: time for a search that does not say how long it may take.
-        min_coverage: share of the items that must have been searched for an answer to be given.
+        min_coverage: share of the shards that must have answered for an answer to be given.
         health_check_period_s: seconds between two health checks; a dead replica is noticed after one.
     """
 

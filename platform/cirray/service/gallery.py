@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -28,10 +28,18 @@ class GalleryItem(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """The items of one split of a dataset. May be used from several threads."""
+    """The items of one split of a dataset. May be used from several threads.
+
+    Attributes:
+        dataset: whose.
+        split: which.
+        reading: held while a picture is read, since the dataset's cache of parts is not made for several threads;
+            whoever else reads pictures of `dataset` holds it too.
+    """
 
     dataset: PreparedDataset
     split: str
+    reading: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def __len__(self) -> int:
         return self._items.num_rows
@@ -59,7 +67,7 @@ class Gallery:
             UnknownItemError: it is not in the gallery.
         """
         self.item(item_id)
-        with self._lock:  # the dataset's cache of parts is not made for several threads
+        with self.reading:
             return self.dataset.image(item_id)
 
     def examples(self, limit: int, reference_id: str | None = None) -> list[tuple[GalleryItem, str]]:
@@ -77,10 +85,6 @@ class Gallery:
         chosen = queries.take(pa.array(rows))
         pairs = zip(chosen["reference_id"].to_pylist(), chosen["text"].to_pylist(), strict=True)
         return [(self.item(reference), text) for reference, text in pairs]
-
-    @cached_property
-    def _lock(self) -> threading.Lock:
-        return threading.Lock()
 
     @cached_property
     def _items(self) -> pa.Table:

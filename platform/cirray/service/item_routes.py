@@ -41,7 +41,7 @@ class ImageParameters(Parameters):
 def item_router(backend: Backend) -> APIRouter:
     """Return the routes `/v1/items…` and `/v1/examples`."""
     router = APIRouter(prefix="/v1", tags=["gallery"])
-    gallery, links = backend.gallery, ImageLinks(backend.index.dataset_version)
+    gallery, links = backend.gallery, ImageLinks(backend.index.dataset_fingerprint[:16])
 
     @router.get("/items", responses=problem_responses(["validation", "internal"]))
     def items(parameters: Annotated[PageParameters, Query()]) -> ItemPage:
@@ -68,7 +68,7 @@ def item_router(backend: Backend) -> APIRouter:
         """Return an item's picture file."""
         data = gallery.image(item_id)
         etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-        # Only an address that names the dataset's version can never come to mean another picture.
+        # Only an address that names the dataset's content can never come to mean another picture.
         forever = parameters.v == links.version
         headers = {"etag": etag, "cache-control": f"public, max-age={_YEAR}, immutable" if forever else "no-cache"}
         if request.headers.get("if-none-match") == etag:
@@ -93,7 +93,7 @@ class ImageLinks:
     """Makes addresses of pictures that change whenever the dataset does.
 
     Args:
-        version: of the dataset.
+        version: names the dataset's content.
     """
 
     def __init__(self, version: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cirray.errors import CirrayError, QueryError
+from cirray.errors import CirrayError, QueryError, ShardsUnavailableError
 
 
 class ServiceError(CirrayError):
@@ -41,10 +41,8 @@ class NotReadyError(CirrayError):
     code = "not-ready"
 
 
-class InsufficientCoverageError(CirrayError):
+class InsufficientCoverageError(ShardsUnavailableError):
     """Too few shards answered for an answer to be worth giving."""
-
-    code = "insufficient-coverage"
 
 
 class DeadlineExceededError(CirrayError):

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-MAX_TEXT_CHARACTERS = 512
-MAX_LIMIT = 200
+from cirray.search import DEFAULT_LIMIT, MAX_LIMIT, MAX_TEXT_CHARS
+
 MAX_TIMEOUT_MS = 30_000
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -47,9 +47,9 @@ class SearchRequest(Wire):
 
     reference: Reference
     text: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARACTERS)
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)
     ] = Field(description="The change, in words.", examples=["make the circle red"])
-    limit: int = Field(20, ge=1, le=MAX_LIMIT, description="How many hits at most.")
+    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many hits at most.")
     exclude_reference: bool = Field(True, description="Leave the reference itself out of the hits.")
     index: Identifier | None = Field(None, description="Name of the index; may be left out.")
     timeout_ms: int | None = Field(
@@ -102,7 +102,7 @@ class ShardFailure(Wire):
 class Coverage(Wire):
     """How much of the index the answer is from."""
 
-    ratio: float = Field(description="Share of the items that was searched, 0 to 1.")
+    ratio: float = Field(description="Share of the shards that answered, 0 to 1.")
     degraded: bool = Field(description="Whether anything is missing.")
     shards: ShardCounts
     failures: list[ShardFailure]
@@ -174,6 +174,7 @@ class IndexDescription(Wire):
     model_version: str
     dataset: str
     dataset_version: str
+    dataset_fingerprint: str
 
 
 class IndexList(Wire):

@@ -1,0 +1,196 @@
+"""`cirray`: the verbs, from typed functions. The jobs are the same verbs under another door."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from cirray.cluster import ray_cluster, set_ray_defaults
+from cirray.errors import CirrayError
+
+USAGE_ERROR = 2
+"""Exit code for everything that the caller can mend."""
+
+app = typer.Typer(
+    help="Composed image retrieval on Ray: prepare, train, evaluate, index, serve.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+index_app = typer.Typer(help="Build search indexes.", no_args_is_help=True)
+generate_app = typer.Typer(help="Generate synthetic worlds as raw sources.", no_args_is_help=True)
+app.add_typer(generate_app, name="generate")
+app.add_typer(index_app, name="index")
+
+RootOption = Annotated[
+    str, typer.Option("--root", envvar="CIRRAY_ROOT", help="Folder or s3://bucket/prefix under which all lives.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. training.epochs=3.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+DatasetOption = Annotated[str | None, typer.Option("--dataset", help="NAME or NAME@VERSION; by default the model's.")]
+ModelOption = Annotated[str, typer.Option("--model", help="NAME or NAME@VERSION.")]
+SplitOption = Annotated[str, typer.Option("--split", help="Whose queries and gallery.")]
+
+
+@generate_app.command("css-2d")
+def generate_css_2d(
+    root: RootOption,
+    name: Annotated[str, typer.Option(help="Under which the source is kept.")] = "css-2d",
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Generate CSS in two dimensions: coloured shapes, and changes to them in words."""
+    from cirray.cli.operations import generate_world
+    from cirray.config import override
+    from cirray.datasets.css import CssConfig
+
+    config = override(CssConfig(), assignments or ())
+    _show(generate_world(_root(root, create=True), name, config, _display()), as_json)
+
+
+@app.command()
+def prepare(
+    reader: Annotated[str, typer.Argument(help="The source's layout: css-2d.")],
+    root: RootOption,
+    source: Annotated[str | None, typer.Option(help="Folder or s3:// prefix; by default raw/NAME.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the dataset; by default the reader's.")] = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prepare a raw source: check, quarantine, and write items and triplets."""
+    from cirray.cli.operations import prepare_dataset
+
+    result = prepare_dataset(_root(root), name or reader, reader, source, assignments or (), _display())
+    _show(result, as_json)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Option(help="Which run, e.g. css-2d/tirg-last-conv.")],
+    root: RootOption,
+    dataset: DatasetOption = None,
+    workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = 1,
+    gpu: Annotated[bool, typer.Option("--gpu", help="One GPU for each worker.")] = False,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a recipe's model, or go on where an interrupted run of the same settings stopped."""
+    from cirray.cli.operations import train_model
+
+    result = train_model(_root(root), recipe, dataset, workers, gpu, assignments or (), _display())
+    _show({key: value for key, value in result.items() if as_json or key != "history"}, as_json)
+
+
+@app.command()
+def evaluate(
+    model: ModelOption,
+    root: RootOption,
+    dataset: DatasetOption = None,
+    split: SplitOption = "test",
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model's recall on a split."""
+    from cirray.cli.operations import evaluate_model
+
+    _show(evaluate_model(_root(root), model, dataset, split, _display()).model_dump(), as_json)
+
+
+@index_app.command("build")
+def index_build(
+    model: ModelOption,
+    root: RootOption,
+    index: Annotated[str, typer.Option(help="Name of the index.")],
+    dataset: DatasetOption = None,
+    split: SplitOption = "test",
+    shards: Annotated[int, typer.Option(min=1, help="Into how many parts.")] = 2,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Embed a gallery with a model, and build a sharded index of it."""
+    from cirray.cli.operations import build_index
+
+    _show(build_index(_root(root), model, dataset, split, index, shards, assignments or (), _display()), as_json)
+
+
+@app.command()
+def serve(
+    index: Annotated[str, typer.Option(help="Name of the index.")],
+    root: RootOption,
+    version: Annotated[str | None, typer.Option(help="Of the index; by default the live one.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Leave it running on the cluster of RAY_ADDRESS, and return.")
+    ] = False,
+) -> None:
+    """Serve an index over HTTP, with a page to try it at /."""
+    from cirray.cli.serving import serve_index
+
+    with ray_cluster():
+        serve_index(_root(root), index, version, host, port, detach, _display())
+
+
+@app.command()
+def demo(
+    root: RootOption,
+    scenes: Annotated[int, typer.Option(min=20, help="Base scenes of the generated world.")] = 1000,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Go the whole way: a generated world, three trained methods, an index, and questions over HTTP."""
+    from cirray.cli.demo import run_demo
+
+    with ray_cluster():
+        summary = run_demo(_root(root, create=True), scenes, assignments or (), _display())
+    _show(summary if as_json else {key: summary[key] for key in ("recalls", "report")}, as_json)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return the exit code; what the caller can mend is told in one line."""
+    set_ray_defaults()
+    try:
+        app(list(arguments))
+    except CirrayError as error:
+        print(f"cirray: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    return 0
+
+
+def _root(uri: str, *, create: bool = False) -> Any:
+    from cirray.storage import Root
+
+    return Root.open(uri, create=create)
+
+
+def _display() -> Any:
+    from cirray.cli.display import Display
+
+    return Display.stderr()
+
+
+def _show(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result, indent=1))
+        return
+    for key, value in result.items():
+        print(f"{key}: {_plain(value)}")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items()) or "none"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

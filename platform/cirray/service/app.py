@@ -1,0 +1,61 @@
+"""The HTTP API as an ASGI application, over any backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from cirray import __version__
+from cirray.service.backend import Backend
+from cirray.service.item_routes import item_router
+from cirray.service.middleware import BodyLimit, Envelope
+from cirray.service.page_routes import page_router
+from cirray.service.problems import install_problem_handlers
+from cirray.service.schemas import Problem
+from cirray.service.search_routes import search_router
+from cirray.service.status_routes import status_router
+
+DESCRIPTION = """
+Composed image retrieval: a reference picture and a text that says what should be different.
+
+Every error is a problem document (RFC 9457) of media type `application/problem+json`; its `type` resolves to what
+it means. Every answer to a search says which version of the index answered and how much of it.
+"""
+
+
+def create_api(backend: Backend) -> FastAPI:
+    """Return the API, with its web page at `/` and its description at `/openapi.json`."""
+    app = FastAPI(
+        title="cirray",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # they fetch their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in (search_router(backend), item_router(backend), status_router(backend), page_router()):
+        app.include_router(router)
+    install_problem_handlers(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Envelope)  # added last, so outermost
+    app.openapi = _openapi(app)  # type: ignore[method-assign]  # the way FastAPI documents for changing it
+    return app
+
+
+def _openapi(app: FastAPI) -> Any:
+    """Return a function that describes `app`, the documents that its problems are included."""
+    described: dict[str, Any] = {}
+
+    def openapi() -> dict[str, Any]:
+        if not described:
+            document = get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            document["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
+            described.update(document)
+        return described
+
+    return openapi

@@ -1,0 +1,166 @@
+"""What the HTTP API stands on: an engine, the gallery, and shards that may be anywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from cirray.index import Shard
+from cirray.index.embedder import Vectors
+from cirray.search import Answer, ComposedQuery, Query, SearchEngine, ShardAnswer, ShardFailure, ask_shard
+from cirray.service.fanout import ask_all
+from cirray.service.gallery import Gallery
+from cirray.service.refusals import DeadlineExceededError, InsufficientCoverageError
+from cirray.service.schemas import IndexDescription, ShardState
+
+SHARDS_SHARE = 0.8
+"""Share of the time left that the shards get; the rest is for merging and sending what they found."""
+
+PROBE_TIMEOUT_S = 1.0
+
+T = TypeVar("T")
+
+
+class ShardClient(Protocol):
+    """A shard, wherever it is."""
+
+    async def ask(
+        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
+    ) -> list[ShardAnswer]:
+        """Return its answers to queries (Q, D), if it is of this version of the index.
+
+        Raises:
+            ShardFaultError: it cannot answer.
+        """
+
+    async def probe(self, version: str) -> None:
+        """Return if it would answer.
+
+        Raises:
+            ShardFaultError: it would not.
+        """
+
+
+@dataclass(frozen=True)
+class LocalShard:
+    """A shard in this very process."""
+
+    number: int
+    shard: Shard
+
+    async def ask(
+        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
+    ) -> list[ShardAnswer]:
+        """Return its answers; there is no version but its own."""
+        return await asyncio.to_thread(ask_shard, self.number, self.shard, queries, limit, exclude)
+
+    async def probe(self, version: str) -> None:
+        """Return at once."""
+
+
+class Backend:
+    """Answers queries within a time limit, from as many shards as answer.
+
+    Args:
+        engine: composes the queries and assembles the answers.
+        gallery: of the index's split.
+        shards: number i is shard i of the engine's index version.
+        default_timeout_ms: time for a search that does not say how long it may take.
+        min_coverage: share of the shards that must have answered for an answer to be given.
+    """
+
+    def __init__(
+        self,
+        engine: SearchEngine,
+        gallery: Gallery,
+        shards: Sequence[ShardClient],
+        *,
+        default_timeout_ms: int = 5_000,
+        min_coverage: float = 0.5,
+    ) -> None:
+        self.engine = engine
+        self.gallery = gallery
+        self.shards = list(shards)
+        self.default_timeout_ms = default_timeout_ms
+        self.min_coverage = min_coverage
+        self.index = _describe(engine, len(self.shards))
+
+    async def search(self, query: Query, timeout_ms: int | None = None) -> Answer:
+        """Return the answer to `query`.
+
+        Args:
+            query: the query.
+            timeout_ms: time for all of it.
+
+        Raises:
+            QueryError: it cannot be answered as it was put.
+            DeadlineExceededError: the time ran out before the shards were asked.
+            ShardsUnavailableError: too few of them answered.
+        """
+        budget_ms = timeout_ms or self.default_timeout_ms
+        ends = time.monotonic() + budget_ms / 1000
+        composed = await _before(ends, asyncio.to_thread(self._compose, query), budget_ms)
+        begun = time.perf_counter()
+        answers = await ask_all(
+            self.shards,
+            lambda shard: shard.ask(self.index.version, composed.vector[None], query.limit, [composed.exclude]),
+            SHARDS_SHARE * (ends - time.monotonic()),
+        )
+        search_ms = (time.perf_counter() - begun) * 1000
+        found = [answer for (answer,) in answers.by_shard.values()]
+        failed = [ShardFailure(shard, reason) for shard, reason in answers.failures.items()]
+        return self._enough(self.engine.assemble(composed, [*found, *failed], search_ms))
+
+    async def shard_states(self) -> list[ShardState]:
+        """Return of each shard whether it answers."""
+        probes = await ask_all(self.shards, lambda shard: shard.probe(self.index.version), PROBE_TIMEOUT_S)
+        return [
+            ShardState(shard=number, ready=number not in probes.failures, reason=probes.failures.get(number))
+            for number in range(len(self.shards))
+        ]
+
+    def _compose(self, query: Query) -> ComposedQuery:
+        if query.reference_id is not None:
+            with self.gallery.reading:
+                prepared = self.engine.prepare(query)
+        else:
+            prepared = self.engine.prepare(query)
+        (composed,) = self.engine.compose([prepared])
+        return composed
+
+    def _enough(self, answer: Answer) -> Answer:
+        coverage = answer.coverage
+        if coverage.ratio < self.min_coverage:
+            reasons = ", ".join(f"shard {failure.shard}: {failure.reason}" for failure in coverage.failures)
+            raise InsufficientCoverageError(
+                f"{coverage.ok} of {coverage.total} shards answered ({reasons}), where a share of "
+                f"{self.min_coverage:g} is asked for."
+            )
+        return answer
+
+
+async def _before(ends: float, work: Awaitable[T], budget_ms: int) -> T:
+    try:
+        return await asyncio.wait_for(work, ends - time.monotonic())
+    except TimeoutError:
+        raise DeadlineExceededError(f"{budget_ms} ms passed before the query was composed.") from None
+
+
+def _describe(engine: SearchEngine, num_shards: int) -> IndexDescription:
+    index, dataset = engine.version, engine.dataset
+    model, _, model_version = index.details.model.rpartition("@")
+    return IndexDescription(
+        name=index.name,
+        version=index.version,
+        fingerprint=index.artifact.digest,
+        items=sum(index.counts),
+        shards=num_shards,
+        model=model,
+        model_version=model_version,
+        dataset=dataset.name,
+        dataset_version=dataset.artifact.version,
+        dataset_fingerprint=dataset.fingerprint,
+    )

@@ -1,0 +1,141 @@
+"""The route that people use: compose and search."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+
+from fastapi import APIRouter, Request, Response
+
+from cirray.search import MAX_IMAGE_BYTES, Answer, Query
+from cirray.service.backend import Backend
+from cirray.service.item_routes import ImageLinks
+from cirray.service.problems import problem_responses
+from cirray.service.refusals import BodyTooLargeError, InvalidQueryError, UnknownIndexError
+from cirray.service.schemas import (
+    Coverage,
+    Hit,
+    IndexInfo,
+    QueryInfo,
+    Reference,
+    SearchRequest,
+    SearchResponse,
+    ShardCounts,
+    ShardFailure,
+    Timings,
+)
+
+_PROBLEMS = [
+    "validation",
+    "bad-image",
+    "image-too-large",
+    "unknown-item",
+    "unknown-index",
+    "insufficient-coverage",
+    "deadline-exceeded",
+    "internal",
+]
+
+
+def search_router(backend: Backend) -> APIRouter:
+    """Return the route `/v1/search`."""
+    router = APIRouter(prefix="/v1", tags=["search"])
+    links = ImageLinks(backend.index.dataset_fingerprint[:16])
+
+    @router.post("/search", responses=problem_responses(_PROBLEMS))
+    async def search(body: SearchRequest, request: Request, response: Response) -> SearchResponse:
+        """Return the items that look like the reference after the change that the text asks for."""
+        started = time.perf_counter()
+        if body.index not in (None, backend.index.name):
+            raise UnknownIndexError(f"Index {body.index!r} is not served here; {backend.index.name!r} is.")
+        query = Query(
+            text=body.text,
+            reference_id=body.reference.id,
+            reference_image=_picture(body.reference),
+            limit=body.limit,
+            exclude_reference=body.exclude_reference,
+        )
+        base64_ms = (time.perf_counter() - started) * 1000
+        answer = await backend.search(query, body.timeout_ms)
+        timings = _timings(answer, base64_ms, (time.perf_counter() - started) * 1000)
+        response.headers["server-timing"] = ", ".join(f"{stage};dur={ms:.2f}" for stage, ms in timings)
+        response.headers["cache-control"] = "no-store"
+        if answer.coverage.degraded:
+            response.headers["x-degraded"] = "1"
+        return SearchResponse(
+            hits=_hits(answer, links),
+            query=QueryInfo(
+                composer=backend.index.model,
+                composer_version=backend.index.model_version,
+                text=body.text,
+                unknown_words=list(answer.unknown_words),
+            ),
+            index=IndexInfo(name=answer.index, version=answer.index_version),
+            coverage=_coverage(answer, body.limit),
+            timings_ms=timings,
+            request_id=request.state.request_id,
+        )
+
+    return router
+
+
+def _picture(reference: Reference) -> bytes | None:
+    """Return the picture that was sent, if one was.
+
+    Raises:
+        InvalidQueryError: it is not base64.
+        BodyTooLargeError: it has too many bytes.
+    """
+    if reference.image is None:
+        return None
+    try:
+        picture = base64.b64decode(reference.image, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidQueryError(
+            f"The picture is not standard base64: {error}.",
+            pointer="/reference/image",
+            hint="Send the file's bytes in base64 with padding, without a data: prefix or line breaks.",
+        ) from None
+    if len(picture) > MAX_IMAGE_BYTES:
+        raise BodyTooLargeError(
+            f"The picture has {len(picture):,} bytes; at most {MAX_IMAGE_BYTES:,} are allowed."
+        )
+    return picture
+
+
+def _timings(answer: Answer, base64_ms: float, total_ms: float) -> Timings:
+    stages = answer.timings_ms
+    return Timings(
+        decode=base64_ms + stages["decode"],
+        compose=stages["compose"],
+        search=stages["search"],
+        merge=stages["merge"],
+        total=total_ms,
+    )
+
+
+def _hits(answer: Answer, links: ImageLinks) -> list[Hit]:
+    return [
+        Hit(
+            id=hit.item_id,
+            rank=hit.rank,
+            score=hit.score,
+            label=hit.label,
+            caption=hit.caption,
+            image_url=links.url(hit.item_id),
+        )
+        for hit in answer.hits
+    ]
+
+
+def _coverage(answer: Answer, limit: int) -> Coverage:
+    coverage = answer.coverage
+    failures = [ShardFailure(shard=failure.shard, reason=failure.reason) for failure in coverage.failures]
+    return Coverage(
+        ratio=coverage.ratio,
+        degraded=coverage.degraded,
+        shards=ShardCounts(total=coverage.total, ok=coverage.ok, failed=len(failures)),
+        failures=failures,
+        exhausted=len(answer.hits) < limit,
+    )
