@@ -21,7 +21,7 @@ os.environ.update(
 )
 os.environ.pop("RAY_ADDRESS", None)
 
-import pytest  # noqa: E402 (the environment comes first)
+import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,8 +33,29 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ray_session() -> Iterator[None]:
-    """Be connected to one local Ray with four logical CPUs, shared by all tests of the session."""
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the URI of a bucket in a real S3, which the environment of this and of later processes points at."""
+    from infra.local.object_store import object_store
+
+    with object_store(tmp_path_factory.mktemp("s3"), bucket="cirray-tests") as store:
+        os.environ.update(store.environment)
+        yield "s3://cirray-tests"
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URI of an empty place of the test's own: a folder, then a prefix in a real bucket."""
+    if request.param == "folder":
+        return str(tmp_path)
+    return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+
+
+@pytest.fixture(scope="session")
+def ray_session(bucket: str) -> Iterator[None]:
+    """Be connected to one local Ray with four logical CPUs, shared by all tests of the session.
+
+    It starts after the bucket, so that its workers can reach it too.
+    """
     import ray
 
     ray.init(
@@ -47,3 +68,31 @@ def ray_session() -> Iterator[None]:
     )
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def css_root(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the path of a root with a small prepared CSS-2D world. Tests must leave it as it is."""
+    from cirray.cli.display import Display
+    from cirray.cli.operations import generate_world, prepare_dataset
+    from cirray.datasets.css import CssConfig
+    from cirray.storage import Root
+
+    root = Root.open(str(tmp_path_factory.mktemp("root")))
+    generate_world(root, "css-2d", CssConfig(num_scenes=24), Display.stderr())
+    prepare_dataset(root, "css-2d", "css-2d", None, (), Display.stderr())
+    return root.place.path
+
+
+@pytest.fixture(scope="session")
+def trained_root(css_root: str) -> str:
+    """Return the path of a root with, besides, a model trained for two epochs and its index in two shards."""
+    from cirray.cli.display import Display
+    from cirray.cli.operations import build_index, train_model
+    from cirray.storage import Root
+
+    root = Root.open(css_root)
+    small = ("training.epochs=2", "training.batch_size=32")
+    train_model(root, "css-2d/tirg-last-conv", None, 2, False, small, Display.stderr())
+    build_index(root, "css-2d/tirg-last-conv", None, "test", "css-2d", 2, (), Display.stderr())
+    return css_root

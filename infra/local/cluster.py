@@ -8,7 +8,6 @@ all interfaces: behind the token, save for the metrics, which anybody who reache
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
 import urllib.error
@@ -27,31 +26,14 @@ if __package__ in (None, ""):
 
 from infra.local import object_store
 from infra.local.ledger import DEFAULT_STATE_DIR, Launch, Ledger, Record, write_private
+from infra.local.nodes import Shape, node_address, start_node
 from infra.local.ports import free_ports
 from infra.local.processes import Process, wait_until
 from infra.local.shell import StateDir, print_exports, run, say
 
 _NAME = "cluster"
+_SHAPE = Shape()
 _GRACE_S = 10.0
-# Of another cluster or another token, in the shell that starts this one.
-_FOREIGN = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_TMPDIR")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How large the cluster is.
-
-    Attributes:
-        workers: number of worker nodes.
-        worker_cpus: logical CPUs of each; they need not exist, they say how many tasks run at once.
-        head_cpus: logical CPUs of the head, where the drivers of submitted jobs run too.
-        object_store_mb: memory of each node's object store, in megabytes.
-    """
-
-    workers: int = 2
-    worker_cpus: int = 2
-    head_cpus: int = 1
-    object_store_mb: int = 200
 
 
 @dataclass(frozen=True)
@@ -89,7 +71,7 @@ class Cluster:
 def start(
     state_dir: Path = DEFAULT_STATE_DIR,
     *,
-    shape: Shape = Shape(),
+    shape: Shape = _SHAPE,
     environment: Mapping[str, str] | None = None,
     deadline_s: float = 120.0,
 ) -> Cluster:
@@ -108,16 +90,16 @@ def start(
     with ledger.launch() as launch:
         gcs, dashboard, client = free_ports(3)
         token = _token(ledger.state_dir)
-        address = f"{_address(0)}:{gcs}"
+        address = f"{node_address(0)}:{gcs}"
         launch.note({"address": address, "dashboard": f"http://127.0.0.1:{dashboard}", "token": str(token)})
         added = {**(environment or {}), **_from_record(launch.record).environment}
         # The ports not named here are chosen by each node itself.
         ports = [f"--port={gcs}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"]
         head = ["--head", "--dashboard-host=127.0.0.1", "--include-dashboard=true", *ports]
-        _start_node(launch, 0, shape.head_cpus, head, shape, added)
+        start_node(launch, 0, shape, head, added)
         _await(launch, 1, deadline_s)
         for number in range(1, shape.workers + 1):
-            _start_node(launch, number, shape.worker_cpus, [f"--address={address}"], shape, added)
+            start_node(launch, number, shape, [f"--address={address}"], added)
         _await(launch, 1 + shape.workers, deadline_s)
     return _from_record(launch.record)
 
@@ -136,7 +118,7 @@ def running(state_dir: Path = DEFAULT_STATE_DIR) -> Cluster | None:
 
 @contextmanager
 def cluster(
-    state_dir: Path, *, shape: Shape = Shape(), environment: Mapping[str, str] | None = None
+    state_dir: Path, *, shape: Shape = _SHAPE, environment: Mapping[str, str] | None = None
 ) -> Iterator[Cluster]:
     """Run a cluster for the length of a `with` block."""
     started = start(state_dir, shape=shape, environment=environment)
@@ -172,45 +154,6 @@ def _token(state_dir: Path) -> Path:
     if not path.exists():
         write_private(path, secrets.token_hex(32))
     return path
-
-
-def _start_node(
-    launch: Launch, number: int, cpus: int, role: list[str], shape: Shape, added: Mapping[str, str]
-) -> None:
-    name = f"worker-{number}" if number else "head"
-    command = [
-        str(Path(sys.executable).with_name("ray")),
-        "start",
-        "--block",  # one process to stop, which takes all others of the node with it
-        *role,
-        f"--node-name={name}",
-        f"--node-ip-address={_address(number)}",
-        # The default is one and the same port for all nodes of the machine.
-        "--dashboard-agent-listen-port=0",
-        f"--num-cpus={cpus}",
-        f"--object-store-memory={shape.object_store_mb * 1_000_000}",
-        # A folder each, and a short one: a socket's path has 107 characters at most, and Ray adds some 60.
-        f"--temp-dir={launch.scratch / name}",
-    ]
-    launch.spawn(name, command, _node_environment(added))
-
-
-def _address(node: int) -> str:
-    # All of 127/8 is this machine. Not 127.0.0.1 itself, which Ray takes to mean the address of the network card.
-    return f"127.0.0.{2 + node}"
-
-
-def _node_environment(added: Mapping[str, str]) -> dict[str, str]:
-    foreign = (*_FOREIGN, *(object_store.FOREIGN if "AWS_ACCESS_KEY_ID" in added else ()))
-    inherited = {name: value for name, value in os.environ.items() if name not in foreign}
-    # A job says `python jobs/train.py`: it must find this Python, be its environment activated or not.
-    path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
-    defaults = {
-        "RAY_USAGE_STATS_ENABLED": "0",
-        # Else a node told to end waits up to 30 s for what runs on it; here all nodes end together.
-        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
-    }
-    return {**defaults, **inherited, **added, "PATH": path}
 
 
 def _await(launch: Launch, nodes: int, deadline_s: float) -> None:

@@ -32,8 +32,6 @@ from infra.local.processes import LocalServiceError, wait_until
 from infra.local.shell import StateDir, print_exports, run, say
 
 BUCKET = "cirray"
-# Temporary keys of another account would be sent along with these keys, and refused.
-FOREIGN = ("AWS_SESSION_TOKEN", "AWS_PROFILE")
 _NAME = "object-store"
 _REGION = "us-east-1"
 # On SIGTERM the filer waits 15 s for subscribers that live in its own process. What it has acknowledged is with the
@@ -228,7 +226,8 @@ def start_command(state_dir: StateDir = DEFAULT_STATE_DIR, bucket: Bucket = BUCK
         store.make_bucket(bucket)
         say("already running")
     say(f"S3 at {store.endpoint} with the bucket {bucket}; data in {store.state_dir}")
-    print_exports(store.environment, unset=FOREIGN)
+    # Temporary keys of another account would be sent along with these, and refused.
+    print_exports(store.environment, unset=("AWS_SESSION_TOKEN", "AWS_PROFILE"))
 
 
 @app.command("stop")

@@ -86,7 +86,7 @@ class Backend:
         self.shards = list(shards)
         self.default_timeout_ms = default_timeout_ms
         self.min_coverage = min_coverage
-        self.index = _describe(engine, len(self.shards))
+        self.index = _describe(engine, gallery, len(self.shards))
 
     async def search(self, query: Query, timeout_ms: int | None = None) -> Answer:
         """Return the answer to `query`.
@@ -123,12 +123,7 @@ class Backend:
         ]
 
     def _compose(self, query: Query) -> ComposedQuery:
-        if query.reference_id is not None:
-            with self.gallery.reading:
-                prepared = self.engine.prepare(query)
-        else:
-            prepared = self.engine.prepare(query)
-        (composed,) = self.engine.compose([prepared])
+        (composed,) = self.engine.compose([self.engine.prepare(query)])
         return composed
 
     def _enough(self, answer: Answer) -> Answer:
@@ -149,8 +144,8 @@ async def _before(ends: float, work: Awaitable[T], budget_ms: int) -> T:
         raise DeadlineExceededError(f"{budget_ms} ms passed before the query was composed.") from None
 
 
-def _describe(engine: SearchEngine, num_shards: int) -> IndexDescription:
-    index, dataset = engine.version, engine.dataset
+def _describe(engine: SearchEngine, gallery: Gallery, num_shards: int) -> IndexDescription:
+    index, dataset = engine.version, gallery.dataset
     model, _, model_version = index.details.model.rpartition("@")
     return IndexDescription(
         name=index.name,

@@ -1,21 +1,17 @@
-"""The service as Ray Serve deployments: one for each shard, and one that composes and answers HTTP."""
+"""What runs in the replicas of Ray Serve: shards that search, and an ingress that composes and answers HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from fastapi import FastAPI
-from ray import serve
 from ray.exceptions import RayActorError
-from ray.serve import Application
-from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError, RayServeException
+from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from cirray.config import from_mapping
-from cirray.errors import MismatchError
 from cirray.index import IndexVersion
 from cirray.index.embedder import Vectors
 from cirray.search import SearchEngine, ShardAnswer, ask_shard
@@ -27,5 +23,107 @@ from cirray.service.gallery import Gallery
 from cirray.service.serving_set import ServingSet
 from cirray.storage import Root
 
-INGRESS = "Search"
 _ATTEMPTS = 2
+"""A search changes nothing, so one that died with its replica is put to another replica once more."""
+
+
+class ShardReplica:
+    """Searches one shard of one version of an index.
+
+    Args:
+        config: of the service, with the version that every replica of it serves.
+        number: of the shard.
+    """
+
+    def __init__(self, config: ServiceConfig, number: int) -> None:
+        index = IndexVersion.open(Root.open(config.root).index(config.index).open(config.version))
+        self.number = number
+        self.version = index.version
+        self.shard = index.open_shard(number, threads=config.shard_threads)
+        self.check_health()
+
+    def ask(
+        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
+    ) -> list[ShardAnswer] | None:
+        """Return the answers to queries (Q, D), or None where they are for another version of the index.
+
+        While Serve replaces the replicas of one version by those of another, an ingress can reach a shard that is
+        not of its own version. Their hits must never mix.
+        """
+        if version != self.version:
+            return None
+        return ask_shard(self.number, self.shard, queries, limit, exclude)
+
+    def serves(self, version: str) -> bool:
+        """Return whether queries for this version would be answered."""
+        return version == self.version
+
+    def check_health(self) -> None:
+        """Search once; Serve replaces a replica whose check raises three times in a row."""
+        probe = np.zeros((1, self.shard.dim), dtype=np.float32)
+        probe[0, 0] = 1.0
+        self.shard.search(probe, 1)
+
+
+class ServeShard:
+    """A shard behind a handle of Ray Serve: a `ShardClient`."""
+
+    def __init__(self, handle: DeploymentHandle[ShardReplica]) -> None:
+        self._handle = handle
+
+    async def ask(
+        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
+    ) -> list[ShardAnswer]:
+        """Return the shard's answers.
+
+        Raises:
+            ShardFaultError: no replica can answer, or it is of another version.
+        """
+        answers: list[ShardAnswer] | None = await self._call("ask", version, queries, limit, exclude)
+        if answers is None:
+            raise ShardFaultError("other-version")
+        return answers
+
+    async def probe(self, version: str) -> None:
+        """Return if a replica of this version answers.
+
+        Raises:
+            ShardFaultError: none does.
+        """
+        if not await self._call("serves", version):
+            raise ShardFaultError("other-version")
+
+    async def _call(self, method: str, *args: object) -> Any:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return await getattr(self._handle, method).remote(*args)
+            except BackPressureError:
+                raise ShardFaultError("overloaded") from None
+            except (RayActorError, DeploymentUnavailableError):
+                if attempt + 1 == _ATTEMPTS:
+                    raise ShardFaultError("unavailable") from None
+        raise AssertionError("unreachable")
+
+
+class SearchIngress:
+    """Answers HTTP: composes queries here, and asks the shards.
+
+    Args:
+        config: of the service, with the version that every replica of it serves.
+        shards: handle i is that of shard i.
+    """
+
+    def __init__(self, config: ServiceConfig, shards: Sequence[DeploymentHandle[ShardReplica]]) -> None:
+        torch.set_num_threads(config.ingress_threads)
+        opened = ServingSet.open(Root.open(config.root), config.index, config.version)
+        gallery = Gallery(opened.dataset, opened.index.details.split)
+        self._backend = Backend(
+            SearchEngine(opened.open_bundle(), opened.dataset, opened.index, references=gallery),
+            gallery,
+            [ServeShard(handle) for handle in shards],
+            default_timeout_ms=config.default_timeout_ms,
+            min_coverage=config.min_coverage,
+        )
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return create_api(self._backend)

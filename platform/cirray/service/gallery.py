@@ -33,16 +33,14 @@ class Gallery:
     Attributes:
         dataset: whose.
         split: which.
-        reading: held while a picture is read, since the dataset's cache of parts is not made for several threads;
-            whoever else reads pictures of `dataset` holds it too.
     """
 
     dataset: PreparedDataset
     split: str
-    reading: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
-        return self._items.num_rows
+        return len(self._ids)
 
     def item(self, item_id: str) -> GalleryItem:
         """Return one item.
@@ -67,7 +65,7 @@ class Gallery:
             UnknownItemError: it is not in the gallery.
         """
         self.item(item_id)
-        with self.reading:
+        with self._lock:  # the dataset keeps parts in a cache that is not made for several threads
             return self.dataset.image(item_id)
 
     def examples(self, limit: int, reference_id: str | None = None) -> list[tuple[GalleryItem, str]]:

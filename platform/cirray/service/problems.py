@@ -113,10 +113,8 @@ def _field_problem(found: Mapping[str, Any]) -> FieldProblem:
     if found["type"] == "json_invalid":
         return FieldProblem(pointer="", message=f"This is not JSON: {found['ctx']['error']}.")
     where, *path = found["loc"]
-    if where == "body":
-        pointer = "".join(f"/{_escaped(part)}" for part in path)
-    else:
-        pointer = "?" + ".".join(map(str, path))
+    in_body = "".join(f"/{_escaped(part)}" for part in path)
+    pointer = in_body if where == "body" else "?" + ".".join(map(str, path))
     message = str(found["msg"]).removeprefix("Value error, ")
     return FieldProblem(pointer=pointer[:_MAX_POINTER], message=message)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -15,13 +15,15 @@ import ray
 from ray import serve
 from ray.serve.config import HTTPOptions
 
-from cirray.service.deployments import build_app
+from cirray.service.builder import build_app
 from cirray.service.refusals import ServiceError
 
 APP_NAME = "search"
 
 _ALL_INTERFACES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _POLL_S = 0.1
+
+_shutdown: Callable[[], None] = serve.shutdown
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class ServiceHandle:
 
     def stop(self) -> None:
         """Stop the service and Serve with it; it was started for this service alone."""
-        serve.shutdown()
+        _shutdown()
 
     def __enter__(self) -> ServiceHandle:
         return self
@@ -79,7 +81,7 @@ def start(
         serve.run(app, name=APP_NAME, route_prefix="/")
         _wait_until_ready(url, timeout_s)
     except BaseException as error:
-        serve.shutdown()
+        _shutdown()
         if isinstance(error, RuntimeError | TimeoutError):
             raise ServiceError(f"The service did not come up: {_last_line(error)}") from error
         raise

@@ -46,9 +46,9 @@ class SearchRequest(Wire):
     """One composed query: a reference, and how what is looked for differs from it."""
 
     reference: Reference
-    text: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)
-    ] = Field(description="The change, in words.", examples=["make the circle red"])
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)] = Field(
+        description="The change, in words.", examples=["make the circle red"]
+    )
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many hits at most.")
     exclude_reference: bool = Field(True, description="Leave the reference itself out of the hits.")
     index: Identifier | None = Field(None, description="Name of the index; may be left out.")

@@ -98,9 +98,7 @@ def _picture(reference: Reference) -> bytes | None:
             hint="Send the file's bytes in base64 with padding, without a data: prefix or line breaks.",
         ) from None
     if len(picture) > MAX_IMAGE_BYTES:
-        raise BodyTooLargeError(
-            f"The picture has {len(picture):,} bytes; at most {MAX_IMAGE_BYTES:,} are allowed."
-        )
+        raise BodyTooLargeError(f"The picture has {len(picture):,} bytes; at most {MAX_IMAGE_BYTES:,} are allowed.")
     return picture
 
 

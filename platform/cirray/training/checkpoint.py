@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
-import safetensors
 import safetensors.torch
 import torch
 from pydantic import ValidationError
@@ -44,23 +42,17 @@ def load_checkpoint(folder: Path, trainee: Trainee) -> Progress:
     Raises:
         TrainingError: it is cut short, or of another run.
     """
+    progress = load_progress(folder)
     try:
-        progress = load_progress(folder)
         safetensors.torch.load_model(trainee.step.model, str(folder / WEIGHTS))
         state = torch.load(folder / STATE, weights_only=True)
         trainee.step.objective.load_state_dict(state["objective"])
         trainee.optimizer.load_state_dict(state["optimizer"])
         trainee.schedule.load_state_dict(state["schedule"])
-    except (
-        OSError,
-        RuntimeError,
-        KeyError,
-        ValueError,
-        pickle.UnpicklingError,
-        safetensors.SafetensorError,
-    ) as error:
+    except Exception as error:  # torch raises whatever its parser stumbles over: IndexError, EOFError, …
         raise TrainingError(
-            f"The checkpoint {folder} cannot be used: {error}.", hint="Train with --fresh to start over."
+            f"The checkpoint {folder} cannot be used: {error}.",
+            hint="Delete the run's folder under runs/ to start it over.",
         ) from error
     return progress
 

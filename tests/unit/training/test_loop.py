@@ -1,0 +1,193 @@
+"""The plain training loop, without Ray: it learns, repeats itself, and goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cirray.config import override
+from cirray.errors import ConfigError, TrainingError
+from cirray.recipes import RunConfig, recipes
+from cirray.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
+from cirray.training.data import TrainingData
+from cirray.training.loop import EpochReport, World, fit, hash_seed
+from cirray.training.sampling import steps_in_epoch
+from cirray.training.trainee import Trainee, learning_rate_factor
+
+TRIPLETS, ITEMS, WORDS = 48, 20, 6
+
+
+def config(*assignments: str) -> RunConfig:
+    small = (
+        "model.preprocessing.height=16",
+        "model.preprocessing.width=16",
+        "model.image_encoder.widths=[4, 6]",
+        "model.image_encoder.strides=[2, 2]",
+        "model.text_encoder.word_dim=4",
+        "model.text_encoder.dim=4",
+        "model.composer.dim=8",
+        "training.batch_size=16",
+        "training.epochs=3",
+    )
+    return override(recipes["css-2d/tirg-last-conv"](), [*small, *assignments])
+
+
+def data() -> TrainingData:
+    generator = np.random.default_rng(0)
+    return TrainingData(
+        pixels=generator.integers(0, 256, (ITEMS, 16, 16, 3), dtype=np.uint8),
+        references=generator.integers(0, 5, TRIPLETS),
+        targets=generator.integers(0, ITEMS, TRIPLETS),
+        tokens=generator.integers(1, WORDS, (TRIPLETS, 3)),
+        lengths=generator.integers(1, 4, TRIPLETS),
+    )
+
+
+def trainee(run: RunConfig) -> Trainee:
+    steps = steps_in_epoch(TRIPLETS, run.training.batch_size)
+    return Trainee.build(run, WORDS, steps, torch.device("cpu"))
+
+
+def train(run: RunConfig, learner: Trainee, epochs_done: int = 0) -> list[EpochReport]:
+    history: list[EpochReport] = []
+    fit(run, data(), learner, epochs_done=epochs_done, on_epoch=history.append)
+    return history
+
+
+def weights(learner: Trainee) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in learner.step.state_dict().items()}
+
+
+def test_the_loss_goes_down_and_every_epoch_is_reported() -> None:
+    run = config("training.epochs=30", "training.learning_rate=2e-2", "model.text_encoder.dropout=0.0")
+    history = train(run, trainee(run))
+    assert [report.epoch for report in history] == list(range(1, 31))
+    assert history[-1].losses["total"] < 0.65 * history[0].losses["total"]
+    assert history[-1].learning_rate == pytest.approx(0.0, abs=1e-9)
+    assert all(report.triplets_per_s > 0 and 0 <= report.waiting <= 1 for report in history)
+    assert all(report.gradient_norm > 0 for report in history)
+
+
+def test_steps_are_counted_over_all_epochs() -> None:
+    run = config("training.epochs=2")
+    seen: list[tuple[int, int]] = []
+    fit(run, data(), trainee(run), on_step=lambda step, steps, loss: seen.append((step, steps)))
+    assert seen == [(step, 6) for step in range(1, 7)]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
+    results = []
+    for run in (config(), config(), config("seed=1")):
+        learner = trainee(run)
+        train(run, learner)
+        results.append(weights(learner))
+    assert all(torch.equal(results[0][key], results[1][key]) for key in results[0])
+    assert not all(torch.equal(results[0][key], results[2][key]) for key in results[0])
+
+
+def test_a_run_that_was_stopped_after_an_epoch_ends_with_the_same_weights(tmp_path: Path) -> None:
+    run = config()
+    undisturbed = trainee(run)
+    whole = train(run, undisturbed)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop_after_two(report: EpochReport) -> None:
+        if report.epoch == 2:
+            raise StoppedError
+
+    first = trainee(run)
+    with pytest.raises(StoppedError):
+        fit(run, data(), first, on_epoch=stop_after_two)
+    save_checkpoint(tmp_path, first, Progress(history=tuple(whole[:2])))
+
+    second = trainee(config("seed=7"))
+    progress = load_checkpoint(tmp_path, second)
+    assert len(progress.history) == 2
+    rest = train(run, second, epochs_done=2)
+    assert [report.epoch for report in rest] == [3]
+    assert rest[0].losses == whole[2].losses
+    expected = weights(undisturbed)
+    assert all(torch.equal(value, expected[key]) for key, value in weights(second).items())
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "training.pt", "progress.json"])
+@pytest.mark.parametrize("damage", ["gone", "cut", "rubbish"])
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path, name: str, damage: str) -> None:
+    run = config()
+    save_checkpoint(tmp_path, trainee(run), Progress())
+    path = tmp_path / name
+    whole = path.read_bytes()
+    path.unlink()
+    if damage != "gone":
+        path.write_bytes(whole[: len(whole) // 2] if damage == "cut" else b"rubbish")
+    with pytest.raises(TrainingError, match="checkpoint"):
+        load_checkpoint(tmp_path, trainee(run))
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    run = config()
+    save_checkpoint(tmp_path, trainee(run), Progress())
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return (Path(str(tmp_path / "ran")).write_text, ("code ran",))
+
+    torch.save({"optimizer": Payload()}, tmp_path / "training.pt")
+    with pytest.raises(TrainingError, match="cannot be used"):
+        load_checkpoint(tmp_path, trainee(run))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, trainee(config("model.composer.dim=12")), Progress())
+    with pytest.raises(TrainingError, match="cannot be used"):
+        load_checkpoint(tmp_path, trainee(config()))
+
+
+def test_progress_is_read_alone(tmp_path: Path) -> None:
+    run = config("training.epochs=1")
+    learner = trainee(run)
+    history = tuple(train(run, learner))
+    save_checkpoint(tmp_path, learner, Progress(history=history))
+    assert load_progress(tmp_path).history == history
+
+
+def test_a_loss_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -> None:
+    run = config()
+    learner = trainee(run)
+    with torch.no_grad():
+        learner.step.model.composer.project.bias.fill_(float("nan"))  # type: ignore[union-attr, operator]
+    text_weights = weights(learner)["model.text_encoder.words.weight"]
+    with pytest.raises(TrainingError, match=r"loss is nan at step 1 of epoch 1.*learning_rate"):
+        train(run, learner)
+    assert torch.equal(weights(learner)["model.text_encoder.words.weight"], text_weights)
+
+
+def test_workers_that_cannot_share_the_batch_are_refused() -> None:
+    run = config()
+    with pytest.raises(ConfigError, match="multiple of 3"):
+        fit(run, data(), trainee(run), world=World(size=3))
+
+
+def test_dropout_seeds_differ_by_seed_epoch_and_rank() -> None:
+    seeds = {hash_seed(seed, epoch, rank) for seed in range(3) for epoch in range(20) for rank in range(8)}
+    assert len(seeds) == 3 * 20 * 8
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_learning_rate_rises_then_follows_its_schedule(schedule: str) -> None:
+    training = config(f"training.schedule={schedule}", "training.warmup=0.1").training
+    factors = [learning_rate_factor(training, done, 100) for done in range(101)]
+    assert factors[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    if schedule == "constant":
+        assert factors[10:] == [1.0] * 91
+    else:
+        assert factors[10] == 1.0
+        assert factors[55] == pytest.approx(0.5)
+        assert factors[100] == pytest.approx(0.0)
+        assert factors[10:] == sorted(factors[10:], reverse=True)
