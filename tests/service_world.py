@@ -9,19 +9,19 @@ import torch
 
 from cirray.bundles import Bundle, save_bundle
 from cirray.composers import ModelConfig, Retriever, TirgLastConvConfig
-from cirray.datasets.css import CssConfig, encode_png, generate, item_table, render, triplet_table
+from cirray.datasets.css import CssConfig, Split, encode_png, generate, item_table, render, triplet_table
 from cirray.datasets.prepared import PreparedDataset
+from cirray.datasets.raw import table_bytes
 from cirray.datasets.schema import ITEMS, TRIPLETS
 from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig, Vocabulary
 from cirray.index import Shard, shard_of
 from cirray.index.version import index_file, items_file
 from cirray.storage import Artifact, FileEntry, Location, Manifest, Root, commit, fingerprint, put_file
-from cirray.datasets.raw import table_bytes
 
 DATASET = "tiny"
 MODEL = "tiny/tirg"
 INDEX = "tiny"
-SPLIT = "test"
+SPLIT: Split = "test"
 
 
 def make_root(folder: Path, *, num_scenes: int = 24, num_shards: int = 2) -> Root:

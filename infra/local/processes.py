@@ -123,18 +123,19 @@ def stop(roots: Iterable[Process], *, grace_s: float, deadline_s: float = 20.0) 
         LocalServiceError: something is still alive at the deadline.
     """
     roots = list(roots)
-    left = set().union(*map(family, roots))
-    for root in roots:
-        _signal(root, signal.SIGTERM)
-    killed = False
+    families = {root: family(root) for root in roots}
+    left = set().union(*families.values())
+    for root, members in families.items():
+        # A living root tells its own in the order that it knows; what a dead one left has nobody else to tell it.
+        for process in [root] if root in members else members:
+            _signal(process, signal.SIGTERM)
     started = time.monotonic()
     while left := {process for process in left.union(*map(family, roots)) if is_running(process)}:
         waited = time.monotonic() - started
         if waited > grace_s + deadline_s:
             numbers = ", ".join(str(process.pid) for process in left)
             raise LocalServiceError(f"Processes {numbers} do not end, not even on SIGKILL.")
-        if waited > grace_s and not killed:
-            killed = True
+        if waited > grace_s:
             for process in left:
                 _signal(process, signal.SIGKILL)
         time.sleep(_POLL_S)

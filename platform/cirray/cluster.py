@@ -49,12 +49,20 @@ def ray_cluster() -> Iterator[None]:
             logging_level=logging.ERROR,
         )
         _protect_token()
-    # Ray Data tells of each execution; what matters of it is shown by the verbs.
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    _quieten()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _quieten() -> None:
+    """Keep Ray's libraries from telling of each thing they do: what matters is shown by the verbs."""
+    import ray.data
+    import ray.serve
+
+    for library in (ray.data, ray.serve):
+        logging.getLogger(library.__name__).setLevel(logging.ERROR)
 
 
 def _protect_token() -> None:

@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 BATCH = 512
 """Files that are in memory and on their way at once."""
 
-STORE_THREADS = 32
+STORE_THREADS = 16
 """Simultaneous uploads: an object store answers slowly, but many at a time."""
 
 

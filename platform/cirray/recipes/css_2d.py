@@ -33,7 +33,7 @@ def _css_2d(composer: ComposerConfig, *, epochs: int) -> RunConfig:
             composer=composer,
         ),
         objective=BatchClassificationConfig(),
-        training=TrainingConfig(epochs=epochs, batch_size=128, queries_per_reference=2, learning_rate=3e-3),
+        training=TrainingConfig(epochs=epochs, batch_size=256, queries_per_reference=2, learning_rate=5e-3),
     )
 
 

@@ -25,8 +25,13 @@ it means. Every answer to a search says which version of the index answered and 
 """
 
 
-def create_api(backend: Backend) -> FastAPI:
-    """Return the API, with its web page at `/` and its description at `/openapi.json`."""
+def create_api(backend: Backend, *, echo_request_id: bool = True) -> FastAPI:
+    """Return the API, with its web page at `/` and its description at `/openapi.json`.
+
+    Args:
+        backend: what it stands on.
+        echo_request_id: whether answers carry `x-request-id`; Ray Serve's proxy adds it by itself.
+    """
     app = FastAPI(
         title="cirray",
         version=__version__,
@@ -39,7 +44,7 @@ def create_api(backend: Backend) -> FastAPI:
         app.include_router(router)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit)
-    app.add_middleware(Envelope)  # added last, so outermost
+    app.add_middleware(Envelope, echo_request_id=echo_request_id)  # added last, so outermost
     app.openapi = _openapi(app)  # type: ignore[method-assign]  # the way FastAPI documents for changing it
     return app
 

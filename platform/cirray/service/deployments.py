@@ -126,4 +126,4 @@ class SearchIngress:
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._backend)
+        return create_api(self._backend, echo_request_id=False)

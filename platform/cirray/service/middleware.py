@@ -16,14 +16,14 @@ MAX_BODY_BYTES = 12 * 1024 * 1024
 """A picture of 9 MB as base64."""
 
 SAFETY_HEADERS = {
-    "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
+    "content-security-policy": "default-src 'self'; img-src 'self' blob:; object-src 'none'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
 
 _LOGGER = logging.getLogger(__name__)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+_REQUEST_ID = re.compile(r"[\x20-\x7e]{1,128}")
 
 
 class Envelope:
@@ -31,10 +31,15 @@ class Envelope:
 
     It takes the caller's `x-request-id` (or makes one up) and echoes it, sets the safety headers, and answers an
     exception that nobody caught with the problem `internal`.
+
+    Args:
+        app: what it goes around.
+        echo_request_id: whether to echo it; not where a server in front does.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, echo_request_id: bool = True) -> None:
         self.app = app
+        self.echo_request_id = echo_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -49,7 +54,8 @@ class Envelope:
             if message["type"] == "http.response.start":
                 started = True
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
+                if self.echo_request_id:
+                    headers["x-request-id"] = request_id
                 for name, value in SAFETY_HEADERS.items():
                     headers.setdefault(name, value)
             await send(message)

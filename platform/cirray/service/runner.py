@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import ray
 from ray import serve
+from ray.serve import RunTarget
 from ray.serve.config import HTTPOptions
+from ray.serve.schema import ApplicationStatus
 
 from cirray.service.builder import build_app
 from cirray.service.refusals import ServiceError
@@ -78,12 +80,11 @@ def start(
     url = _url(host, port)
     try:
         serve.start(proxy_location="HeadOnly", http_options=HTTPOptions(host=host, port=port))
-        serve.run(app, name=APP_NAME, route_prefix="/")
+        # Serve itself would wait without end for replicas that the cluster has no room for.
+        serve.run_many([RunTarget(app, APP_NAME, "/")], wait_for_applications_running=False)
         _wait_until_ready(url, timeout_s)
-    except BaseException as error:
+    except BaseException:
         _shutdown()
-        if isinstance(error, RuntimeError | TimeoutError):
-            raise ServiceError(f"The service did not come up: {_last_line(error)}") from error
         raise
     return ServiceHandle(url)
 
@@ -116,18 +117,38 @@ def _url(host: str, port: int) -> str:
 
 def _wait_until_ready(url: str, timeout_s: float) -> None:
     deadline = time.monotonic() + timeout_s
-    said = "it does not answer"
     with httpx.Client(base_url=url, timeout=5.0) as client:
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
-                answer = client.get("/readyz")
-                if answer.status_code == 200:
+                if client.get("/readyz").status_code == 200:
                     return
-                said = answer.text
+            if (failure := _failure()) is not None:
+                raise ServiceError(f"The service did not come up. {failure}")
             time.sleep(_POLL_S)
-    raise TimeoutError(f"not ready after {timeout_s:g} s: {said}")
+    raise ServiceError(
+        f"The service was not ready after {timeout_s:g} s. {_unhealthy()}",
+        hint="Give it more time, or see whether the cluster has CPUs left.",
+    )
 
 
-def _last_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+def _failure() -> str | None:
+    app = serve.status().applications.get(APP_NAME)
+    if app is None or app.status != ApplicationStatus.DEPLOY_FAILED:
+        return None
+    return _unhealthy() or _last_line(app.message)
+
+
+def _unhealthy() -> str:
+    """Return what Serve says of the deployments that are not healthy, a line each."""
+    app = serve.status().applications.get(APP_NAME)
+    deployments = app.deployments.items() if app else ()
+    return " ".join(
+        f"{name}: {_last_line(deployment.message)}"
+        for name, deployment in deployments
+        if deployment.status != DeploymentStatus.HEALTHY
+    )
+
+
+def _last_line(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return lines[-1] if lines else "Serve does not say why."

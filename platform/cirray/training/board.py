@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +15,12 @@ import ray
 
 @dataclass(frozen=True)
 class Sign:
-    """How far training is: `step` of `steps`, and the latest loss."""
+    """How far training is: `step` of `steps`, the latest loss, and the process id of the first worker."""
 
     step: int
     steps: int
     loss: float
+    pid: int
 
 
 class _Board:
@@ -47,7 +49,7 @@ class Writer:
         now = time.monotonic()
         if now >= self._next or step == steps:
             self._next = now + self._every_s
-            self._board.write.remote(Sign(step, steps, loss))
+            self._board.write.remote(Sign(step, steps, loss, os.getpid()))
 
 
 @contextmanager

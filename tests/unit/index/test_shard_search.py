@@ -132,6 +132,13 @@ def test_excluded_items_make_room_for_the_next_ones(make_items: MakeItems) -> No
     assert nothing == []
 
 
+def test_many_excluded_items_do_not_shorten_an_answer(make_items: MakeItems) -> None:
+    vectors = _unit(np.stack([np.ones(200), np.arange(200)], axis=1))
+    shard = Shard.build(make_items([f"{number:03d}" for number in range(200)]), vectors, 2)
+    (hits,) = shard.search(np.array([[1, 0]], np.float32), 2, [[f"{number:03d}" for number in range(150)]])
+    assert [hit.item_id for hit in hits] == ["150", "151"]
+
+
 def test_an_empty_shard_and_no_queries_have_empty_answers(make_items: MakeItems) -> None:
     empty = Shard.build(make_items([]), np.zeros((0, 4), np.float32), 4)
     assert empty.search(_unit(np.ones((2, 4))), 3, [["a"], []]) == [[], []]

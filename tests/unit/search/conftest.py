@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ class ColourModel:
     """Knows colours only: a picture is its mean colour, and each word of the text adds one."""
 
     fingerprint = "aaaa1111"
-    words = {"red": 0, "green": 1, "blue": 2}
+    words: ClassVar[dict[str, int]] = {"red": 0, "green": 1, "blue": 2}
 
     def embed(self, images: Sequence[bytes]) -> Vectors:
         means = [np.asarray(Image.open(io.BytesIO(i)).convert("RGB"), np.float64).mean((0, 1)) for i in images]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -169,11 +171,10 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(shop: Any)
 
 
 def test_a_model_or_a_dataset_of_another_index_is_refused(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Other(type(shop.model)):  # type: ignore[misc]  # the model's class lives in the fixtures
-        fingerprint = "bbbb2222"
-
+    other = type(shop.model)()
+    other.fingerprint = "bbbb2222"
     with pytest.raises(MismatchError, match=r"colours@1 \(fingerprint aaaa1111\).*bbbb2222"):
-        shop.engine(Other())
+        shop.engine(other)
     monkeypatch.setattr(type(shop.dataset), "fingerprint", "cccc3333")
     with pytest.raises(MismatchError, match=r"shop@2 \(fingerprint \w{64}\).*cccc3333"):
         shop.engine()
@@ -181,27 +182,23 @@ def test_a_model_or_a_dataset_of_another_index_is_refused(shop: Any, monkeypatch
 
 @pytest.mark.parametrize("vectors", [np.full((1, 3), np.nan, np.float32), np.zeros((1, 4), np.float32)])
 def test_a_model_that_gives_unusable_vectors_is_named(shop: Any, vectors: npt.NDArray[np.float32]) -> None:
-    class Broken(type(shop.model)):  # type: ignore[misc]  # the model's class lives in the fixtures
-        def compose(self, images: Sequence[bytes], texts: Sequence[str]) -> npt.NDArray[np.float32]:
-            return vectors
-
+    broken = type(shop.model)()
+    broken.compose = lambda images, texts: vectors
     with pytest.raises(ArtifactError, match=r"Model colours@1 gave vectors of shape"):
-        shop.engine(Broken()).search(Query("red", reference_id="item-01"))
+        shop.engine(broken).search(Query("red", reference_id="item-01"))
 
 
 def test_a_text_that_the_model_refuses_is_the_querys_fault(shop: Any) -> None:
-    class Picky(type(shop.model)):  # type: ignore[misc]  # the model's class lives in the fixtures
-        def compose(self, images: Sequence[bytes], texts: Sequence[str]) -> npt.NDArray[np.float32]:
-            raise QueryError("no word of the text is known")
+    def refuse(images: Sequence[bytes], texts: Sequence[str]) -> None:
+        raise QueryError("no word of the text is known")
 
+    picky = type(shop.model)()
+    picky.compose = refuse
     with pytest.raises(QueryError, match="no word"):
-        shop.engine(Picky()).search(Query("red", reference_id="item-01"))
+        shop.engine(picky).search(Query("red", reference_id="item-01"))
 
 
 def test_search_needs_neither_ray_nor_torch() -> None:
-    import subprocess
-    import sys
-
     code = "import sys, cirray.search, cirray.index; print([m for m in ('ray', 'torch') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -13,7 +13,6 @@ from cirray.storage import Root
 from tests.asgi_client import Api
 from tests.service_world import INDEX, make_root
 
-
 MakeApi = Callable[..., Api]
 
 

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from cirray.datasets.pictures import FORMATS, MAX_PIXELS, decode, to_pixels
+from cirray.errors import BadImageError
+
+ORIENTATION, DESCRIPTION = 0x0112, 0x010E
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def gradient(height: int = 24, width: int = 32) -> Image.Image:
+    down, across = np.mgrid[0:height, 0:width]
+    channels = [255 * down / height, 255 * across / width, np.full((height, width), 80)]
+    return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
+
+
+def exif_file(kind: str) -> bytes:
+    image = gradient()
+    exif = image.getexif()
+    exif[ORIENTATION], exif[DESCRIPTION] = 6, "turned"
+    return encoded(image, kind, exif=exif)
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a PNG that claims a size and has no pixels."""
+    size = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+@pytest.mark.parametrize("kind", [name for name in FORMATS if name not in ("JPEG", "GIF", "WEBP")])
+def test_lossless_formats_give_back_the_pixels(kind: str) -> None:
+    image = gradient()
+    np.testing.assert_array_equal(np.asarray(decode(encoded(image, kind))), np.asarray(image))
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [("JPEG", 12), ("WEBP", 20), ("GIF", 40)])
+def test_lossy_formats_give_back_nearly_the_pixels(kind: str, tolerance: int) -> None:
+    found = np.asarray(decode(encoded(gradient(), kind))).astype(int)
+    assert np.abs(found - np.asarray(gradient()).astype(int)).max() <= tolerance
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "RGBA", "LA"])
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    kind = {"CMYK": "JPEG", "YCbCr": "JPEG"}.get(mode, "PNG")
+    assert decode(encoded(gradient().convert(mode), kind)).mode == "RGB"
+
+
+def test_transparency_is_laid_on_white() -> None:
+    clear = Image.new("RGBA", (2, 1), (200, 0, 0, 255))
+    clear.putpixel((1, 0), (200, 0, 0, 0))
+    assert decode(encoded(clear, "PNG")).getpixel((0, 0)) == (200, 0, 0)
+    assert decode(encoded(clear, "PNG")).getpixel((1, 0)) == (255, 255, 255)
+
+
+def test_a_transparent_colour_of_a_palette_is_laid_on_white() -> None:
+    image = Image.new("P", (1, 1), 0)
+    image.putpalette([10, 20, 30])
+    assert decode(encoded(image, "PNG", transparency=0)).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_16_bit_grey_is_scaled_and_not_clipped() -> None:
+    grey = Image.fromarray(np.array([[0, 0x8000, 0xFFFF]], dtype=np.uint16))
+    assert np.asarray(decode(encoded(grey, "PNG")))[0, :, 0].tolist() == [0, 128, 255]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_pictures_are_turned_upright(kind: str) -> None:
+    turned = decode(exif_file(kind))
+    assert turned.size == (24, 32)
+    upright = np.asarray(gradient().transpose(Image.Transpose.ROTATE_270)).astype(int)
+    assert np.abs(np.asarray(turned).astype(int) - upright).mean() < 5
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not a picture", b"<svg xmlns='http://www.w3.org/2000/svg'/>", encoded(gradient(), "PPM")],
+    ids=["empty", "text", "svg", "format beyond the list"],
+)
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(BadImageError, match=r"are not a picture.*PNG"):
+        decode(data)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_picture_that_is_cut_short_is_refused(kind: str) -> None:
+    data = encoded(gradient(), kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(BadImageError):
+            decode(data[: len(data) // 2])
+
+
+def test_the_number_of_pixels_is_limited_before_they_are_decoded() -> None:
+    with pytest.raises(BadImageError, match="32 × 24 pixels; at most 767 are allowed"):
+        decode(encoded(gradient(), "PNG"), max_pixels=32 * 24 - 1)
+    assert decode(encoded(gradient(), "PNG"), max_pixels=32 * 24).size == (32, 24)
+
+
+@pytest.mark.parametrize("side", [5000, 12_000, 100_000], ids=["above ours", "above Pillow's", "a bomb"])
+def test_a_header_that_claims_too_many_pixels_is_refused(side: int) -> None:
+    assert side * side > MAX_PIXELS
+    with pytest.raises(BadImageError, match=r"pixels; at most|too large"):
+        decode(png_header(side, side))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_broken_orientation_tag_is_no_other_error(kind: str) -> None:
+    """With some of its bytes changed, Pillow fails to write the EXIF block again, with an error of `struct`."""
+    data = exif_file(kind)
+    start = data.index(b"MM\x00*") if b"MM\x00*" in data else data.index(b"II*\x00")
+    for place in range(start, start + 40):
+        for value in (0, 2, 7, 255):
+            decode_or_refuse(data[:place] + bytes([value]) + data[place + 1 :])
+
+
+BROKEN = [encoded(gradient(), kind) for kind in FORMATS] + [exif_file("JPEG")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_broken_files_give_a_picture_or_the_one_error(data: st.DataObject) -> None:
+    broken = bytearray(data.draw(st.sampled_from(BROKEN)))
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.integers(0, len(broken) - 1) | st.integers(0, 60))
+        broken[place] = data.draw(st.integers(0, 255))
+    decode_or_refuse(bytes(broken[: data.draw(st.integers(1, len(broken)))]))
+
+
+def decode_or_refuse(data: bytes) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of tags that it skips.
+        try:
+            image = decode(data)
+        except BadImageError:
+            return
+    assert image.mode == "RGB"
+
+
+def test_to_pixels_gives_exactly_the_size() -> None:
+    pixels = to_pixels(gradient(24, 32), 10, 7)
+    assert pixels.shape == (10, 7, 3)
+    assert pixels.dtype == np.uint8
+    assert pixels[-1, 0, 0] > pixels[0, 0, 0]  # it still gets redder downwards
+
+
+def test_to_pixels_leaves_the_right_size_alone() -> None:
+    np.testing.assert_array_equal(to_pixels(gradient(24, 32), 24, 32), np.asarray(gradient(24, 32)))

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cirray.datasets import SOURCE_ITEMS, TRIPLETS, SourceTables
+from cirray.errors import DataError
+from cirray.prepare.checks import check_items, check_splits, check_triplets, drop_rejected_items
+from cirray.prepare.rejects import Reject
+
+
+def items(*rows: tuple[str, str], splits: tuple[str, ...] = ("train",)) -> pa.Table:
+    return pa.Table.from_pylist(
+        [{"item_id": i, "path": path, "label": "l", "caption": "", "splits": list(splits)} for i, path in rows],
+        schema=SOURCE_ITEMS,
+    )
+
+
+def triplets(*rows: tuple[str, str, str, str]) -> pa.Table:
+    return pa.Table.from_pylist([dict(zip(TRIPLETS.names, row, strict=True)) for row in rows], schema=TRIPLETS)
+
+
+def ids(table: pa.Table) -> list[str]:
+    return list(table.columns[0].to_pylist())
+
+
+def test_good_items_are_sorted_by_id() -> None:
+    checked = check_items(items(("b", "1"), ("a", "2"), ("c", "0")), {"0": 5, "1": 5, "2": 5})
+    assert checked.rejects == []
+    assert checked.table.schema == SOURCE_ITEMS
+    assert [(row["item_id"], row["path"]) for row in checked.table.to_pylist()] == [
+        ("a", "2"),
+        ("b", "1"),
+        ("c", "0"),
+    ]
+
+
+def test_items_without_a_usable_id_or_file_are_rejected() -> None:
+    found = check_items(
+        items(("a", "good"), ("", "good"), (" ", "good"), ("a", "other"), ("b", "nowhere"), ("c", "hollow")),
+        {"good": 5, "other": 5, "hollow": 0},
+    )
+    assert ids(found.table) == ["a"]
+    assert found.rejects == [
+        Reject("item", "", "empty-id", "row 1, path good"),
+        Reject("item", " ", "empty-id", "row 2, path good"),
+        Reject("item", "a", "duplicate-id", "other; kept was good"),
+        Reject("item", "b", "missing-file", "nowhere"),
+        Reject("item", "c", "empty-file", "hollow"),
+    ]
+
+
+def test_a_path_that_leaves_the_source_is_a_missing_file() -> None:
+    assert [r.reason for r in check_items(items(("a", "../secret.png")), {"a.png": 1}).rejects] == ["missing-file"]
+
+
+def test_two_items_may_share_a_file_and_a_label() -> None:
+    assert ids(check_items(items(("a", "1"), ("b", "1")), {"1": 1}).table) == ["a", "b"]
+
+
+def test_items_of_no_split_are_kept() -> None:
+    assert ids(check_items(items(("a", "1"), splits=()), {"1": 1}).table) == ["a"]
+
+
+def test_good_triplets_are_sorted_by_query_id() -> None:
+    checked = check_triplets("train", triplets(("q2", "a", "red", "b"), ("q1", "b", "blue", "a")), {"a", "b"})
+    assert checked.rejects == []
+    assert checked.table.schema == TRIPLETS
+    assert ids(checked.table) == ["q1", "q2"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reject"),
+    [
+        (("", "a", "red", "b"), ("", "empty-id", "test: row 1")),
+        (("q0", "a", "blue", "b"), ("q0", "duplicate-id", "test: row 1")),
+        (("q1", "a", "", "b"), ("q1", "empty-text", "test: ''")),
+        (("q1", "a", " \n", "b"), ("q1", "empty-text", "test: ' \\n'")),
+        (("q1", "a", "?! …", "b"), ("q1", "text-without-words", "test: '?! …'")),
+        (("q1", "x", "red", "b"), ("q1", "unknown-reference", "test: x")),
+        (("q1", "a", "red", "x"), ("q1", "unknown-target", "test: x")),
+    ],
+)
+def test_bad_triplets_are_rejected(row: tuple[str, str, str, str], reject: tuple[str, str, str]) -> None:
+    checked = check_triplets("test", triplets(("q0", "a", "red", "b"), row), {"a", "b"})
+    assert ids(checked.table) == ["q0"]
+    assert checked.rejects == [Reject("triplet", *reject)]
+
+
+@pytest.mark.parametrize("text", ["赤い", "rouge !", "2", "größer"])
+def test_texts_of_any_script_are_texts(text: str) -> None:
+    assert check_triplets("test", triplets(("q", "a", text, "a")), {"a"}).rejects == []
+
+
+def test_a_second_bad_copy_of_a_query_is_a_duplicate_of_the_first() -> None:
+    checked = check_triplets("test", triplets(("q", "a", "", "a"), ("q", "a", "red", "a")), {"a"})
+    assert [reject.reason for reject in checked.rejects] == ["empty-text", "duplicate-id"]
+
+
+def test_triplets_of_rejected_items_are_dropped() -> None:
+    table = triplets(("q0", "a", "red", "b"), ("q1", "x", "red", "b"), ("q2", "a", "red", "x"))
+    checked = drop_rejected_items("train", table, {"a", "b"})
+    assert ids(checked.table) == ["q0"]
+    assert checked.rejects == [
+        Reject("triplet", "q1", "rejected-item", "train: reference x"),
+        Reject("triplet", "q2", "rejected-item", "train: target x"),
+    ]
+
+
+NAMES = st.sampled_from(["", "a", "b", "c", "d"])
+
+
+@given(rows=st.lists(st.tuples(NAMES, NAMES)), sizes=st.dictionaries(NAMES, st.integers(0, 2)))
+def test_each_item_is_either_kept_or_rejected_once(rows: list[tuple[str, str]], sizes: dict[str, int]) -> None:
+    checked = check_items(items(*rows), sizes)
+    kept = ids(checked.table)
+    assert sorted(kept + [reject.id for reject in checked.rejects]) == sorted(item_id for item_id, _ in rows)
+    assert kept == sorted(set(kept))
+    assert set(kept) == {i for i in {i for i, _ in rows} if i and sizes.get(dict(reversed(rows))[i], 0)}
+
+
+@given(rows=st.lists(st.tuples(NAMES, NAMES, st.sampled_from(["", "red", "!"]), NAMES)), known=st.sets(NAMES))
+def test_each_triplet_is_either_kept_or_rejected_once(rows: list[tuple[str, str, str, str]], known: set[str]) -> None:
+    checked = check_triplets("train", triplets(*rows), known)
+    kept = ids(checked.table)
+    assert sorted(kept + [reject.id for reject in checked.rejects]) == sorted(row[0] for row in rows)
+    assert kept == sorted(set(kept))
+    first = {row[0]: row for row in reversed(rows)}
+    good = {q for q, (_, a, text, b) in first.items() if q and text == "red" and {a, b} <= known}
+    assert set(kept) == good
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "../train", ".hidden", "train set"])
+def test_names_of_splits_must_fit_into_file_names(name: str) -> None:
+    good = items(("a", "1"))
+    with pytest.raises(DataError, match="A split is called"):
+        check_splits(SourceTables(good, {name: triplets()}))
+    with pytest.raises(DataError, match="A split is called"):
+        check_splits(SourceTables(items(("a", "1"), splits=("train", name)), {}))
+
+
+def test_usual_names_of_splits_are_taken() -> None:
+    check_splits(SourceTables(items(("a", "1"), splits=("val.dress", "test1")), {"train_2-x": triplets()}))
+
+
+def test_a_source_without_items_is_an_error() -> None:
+    with pytest.raises(DataError, match="has no items"):
+        check_splits(SourceTables(items(), {}))

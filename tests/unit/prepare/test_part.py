@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from cirray.datasets import ITEMS, SOURCE_ITEMS, decode
+from cirray.errors import BadImageError, DataError, StorageError
+from cirray.prepare import PrepareConfig
+from cirray.prepare.part import PartResult, check_picture, prepare_part
+from cirray.storage import Location
+
+CONFIG = PrepareConfig(row_group_size=4)
+
+
+def picture(height: int, width: int, kind: str = "PNG", mode: str = "RGB", seed: int = 0) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, format=kind)
+    return buffer.getvalue()
+
+
+class Source:
+    """Ten pictures in a folder, as a listing would describe them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.place = folder / "source", Location.parse(str(folder / "source"))
+        self.target = Location.parse(str(folder / "target"))
+        self.folder.mkdir()
+        for index in range(10):
+            self.put(index, picture(4 + index, 5, seed=index))
+
+    def put(self, index: int, data: bytes) -> None:
+        (self.folder / f"{index}.png").write_bytes(data)
+
+    def data(self, index: int) -> bytes:
+        return (self.folder / f"{index}.png").read_bytes()
+
+    @property
+    def items(self) -> pa.Table:
+        rows = [
+            {
+                "item_id": f"i{i}",
+                "path": f"{i}.png",
+                "label": f"l{i}",
+                "caption": f"c{i}",
+                "splits": ["train"] * (i % 2),
+            }
+            for i in range(10)
+        ]
+        return pa.Table.from_pylist(rows, schema=SOURCE_ITEMS)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(self.data(index)) for index in range(10)]
+
+    def prepare(self, config: PrepareConfig = CONFIG, target: Location | None = None) -> PartResult:
+        return prepare_part(7, self.items, self.sizes, self.place, target or self.target, config)
+
+    def written(self, result: PartResult) -> pq.ParquetFile:
+        return pq.ParquetFile(io.BytesIO((self.target / result.entry.path).read()))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    return Source(tmp_path)
+
+
+def test_a_part_has_the_items_with_their_pictures(source: Source) -> None:
+    result = source.prepare()
+    assert (result.entry.name, result.entry.rows, result.rejects) == ("items/part-00007.parquet", 10, [])
+    table = source.written(result).read()
+    assert table.schema == ITEMS
+    expected = [
+        {"width": 5, "height": 4 + i, "image": source.data(i), **{k: v for k, v in row.items() if k != "path"}}
+        for i, row in enumerate(source.items.to_pylist())
+    ]
+    assert [dict(sorted(row.items())) for row in table.to_pylist()] == [dict(sorted(row.items())) for row in expected]
+
+
+def test_row_groups_have_the_size_asked_for(source: Source) -> None:
+    file = source.written(source.prepare())
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [4, 4, 2]
+
+
+def test_the_same_pictures_give_the_same_bytes(source: Source, tmp_path: Path) -> None:
+    other = Location.parse(str(tmp_path / "other"))
+    assert source.prepare().entry == source.prepare(target=other).entry == source.prepare().entry
+    assert len(list(source.target.files())) == 1
+
+
+def test_pictures_that_cannot_be_decoded_are_rejected(source: Source) -> None:
+    source.put(3, source.data(3)[:40])
+    source.put(8, b"no picture")
+    result = source.prepare()
+    assert [(r.kind, r.id, r.reason) for r in result.rejects] == [
+        ("item", "i3", "undecodable"),
+        ("item", "i8", "undecodable"),
+    ]
+    assert result.rejects[1].detail.startswith("8.png: These 10 bytes are not a picture.")
+    assert source.written(result).read()["item_id"].to_pylist() == [f"i{i}" for i in (0, 1, 2, 4, 5, 6, 7, 9)]
+
+
+def test_a_part_of_which_nothing_is_left_can_be_read(source: Source) -> None:
+    for index in range(10):
+        source.put(index, b"no picture")
+    result = source.prepare()
+    assert result.entry.rows == 0
+    assert source.written(result).read().schema == ITEMS
+
+
+def test_a_file_that_changed_since_the_listing_is_an_error(source: Source) -> None:
+    sizes = source.sizes
+    source.put(5, source.data(5) + b"more")
+    with pytest.raises(DataError, match=r"5\.png changed while it was being prepared"):
+        prepare_part(0, source.items, sizes, source.place, source.target, CONFIG)
+    assert list(source.target.files()) == []
+
+
+def test_a_file_that_vanished_since_the_listing_is_an_error(source: Source) -> None:
+    sizes = source.sizes
+    (source.folder / "5.png").unlink()
+    with pytest.raises(StorageError, match=r"5\.png cannot be read"):
+        prepare_part(0, source.items, sizes, source.place, source.target, CONFIG)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_pictures_are_kept_as_they_are(kind: str) -> None:
+    data = picture(30, 20, kind)
+    assert check_picture(data, None) == (20, 30, data)
+    assert check_picture(data, 30) == (20, 30, data)
+
+
+@pytest.mark.parametrize(("kind", "then"), [("PNG", "PNG"), ("JPEG", "JPEG"), ("BMP", "JPEG"), ("WEBP", "JPEG")])
+def test_larger_pictures_are_scaled_down(kind: str, then: str) -> None:
+    width, height, data = check_picture(picture(64, 48, kind), 32)
+    assert (width, height) == (24, 32)
+    assert Image.open(io.BytesIO(data)).format == then
+    assert decode(data).size == (24, 32)
+
+
+def test_scaling_keeps_what_the_picture_shows() -> None:
+    pixels = np.zeros((64, 64, 3), dtype=np.uint8)
+    pixels[:, 32:] = 200
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    small = np.asarray(decode(check_picture(buffer.getvalue(), 16)[2]))
+    assert (small[:, :6] < 10).all()
+    assert (abs(small[:, 10:].astype(int) - 200) < 10).all()
+
+
+def test_a_scaled_part_says_the_new_size(source: Source) -> None:
+    source.put(0, picture(100, 50))
+    first = source.written(source.prepare(PrepareConfig(max_image_side=20))).read().to_pylist()[0]
+    assert (first["width"], first["height"]) == decode(first["image"]).size == (10, 20)
+
+
+def test_a_bad_picture_is_the_error_of_pictures() -> None:
+    with pytest.raises(BadImageError):
+        check_picture(b"no picture", 32)

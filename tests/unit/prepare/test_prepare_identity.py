@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cirray.config import override
+from cirray.errors import ConfigError, DataError, UnknownNameError
+from cirray.prepare import PrepareConfig, pipeline, prepare
+from cirray.prepare.pipeline import draft_manifest, source_files
+from cirray.storage import FileStat, Location, Root
+
+SOURCE = Location.parse("/nowhere/source")
+LISTING = [FileStat("a.png", 10, 1), FileStat("b.png", 20, 2)]
+
+
+def digest(
+    listing: list[FileStat] = LISTING,
+    config: PrepareConfig = PrepareConfig(),  # noqa: B008 (frozen)
+    reader: str = "css-2d",
+    name: str = "toy",
+) -> str:
+    return draft_manifest(name, reader, SOURCE, config, listing).fingerprint
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        LISTING[:1],
+        [*LISTING, FileStat("c.png", 1, 1)],
+        [LISTING[0], replace(LISTING[1], path="B.png")],
+        [LISTING[0], replace(LISTING[1], bytes=21)],
+        [LISTING[0], replace(LISTING[1], modified_ns=3)],
+    ],
+    ids=["one less", "one more", "renamed", "larger", "touched"],
+)
+def test_another_source_is_another_dataset(listing: list[FileStat]) -> None:
+    assert digest(listing) != digest()
+
+
+@pytest.mark.parametrize("setting", ["part_rows=7", "row_group_size=7", "max_image_side=77"])
+def test_other_settings_are_another_dataset(setting: str) -> None:
+    assert digest(config=override(PrepareConfig(), [setting])) != digest()
+
+
+def test_another_reader_or_version_of_the_code_is_another_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = digest()
+    assert digest(reader="other") != before
+    monkeypatch.setattr(pipeline, "PREPARE_VERSION", pipeline.PREPARE_VERSION + 1)
+    assert digest() != before
+
+
+def test_neither_name_nor_allowed_share_are_part_of_the_identity() -> None:
+    assert digest(name="other") == digest(config=PrepareConfig(max_reject_share=0.5)) == digest()
+
+
+def test_hidden_files_are_no_part_of_a_source(tmp_path: Path) -> None:
+    for path in ("images/b.png", "images/.b.png.0123", "a.txt", ".DS_Store"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(b"x")
+    assert [file.path for file in source_files(Location.parse(str(tmp_path)))] == ["a.txt", "images/b.png"]
+
+
+@pytest.mark.parametrize("setting", ["part_rows=0", "max_reject_share=1.5", "max_image_side=1", "part_row=5"])
+def test_settings_are_checked(setting: str) -> None:
+    with pytest.raises(ConfigError, match=setting.partition("=")[0]):
+        override(PrepareConfig(), [setting])
+
+
+def test_an_unknown_reader_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="css-2d"):
+        prepare(Root.open(str(tmp_path)), "toy", "css-3d", SOURCE)
+
+
+def test_a_source_that_is_not_there_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"file:///nowhere/source has no dataset\.json"):
+        prepare(Root.open(str(tmp_path)), "toy", "css-2d", SOURCE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_room_imports_without_ray() -> None:
+    code = "import sys, cirray.prepare, cirray.datasets; sys.exit('ray' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

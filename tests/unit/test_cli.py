@@ -1,0 +1,68 @@
+"""The command line: exit code 2 and one readable line for everything that the caller can mend."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cirray.cli.app import run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("prepare css-2d --root {root}/missing", "no folder"),
+        ("prepare css-2d --root s3://", "names no bucket"),
+        ("prepare css-3d --root {root}", "no dataset reader 'css-3d'; there are: css-2d"),
+        ("prepare css-2d --root {root}", "dataset.json"),
+        ("prepare css-2d --root {root} --set part_row=3", "part_rows"),
+        ("generate css-2d --root {root} --set scenes=3", "num_scenes"),
+        ("train --recipe css-2d/tirg --root {root}", "Did you mean"),
+        ("train --recipe css-2d/tirg-last-conv --root {root}", "cirray prepare"),
+        ("train --recipe css-2d/tirg-last-conv --root {root} --set training.epoch=3", "training.epochs"),
+        ("evaluate --model nothing --root {root}", "cirray train"),
+        ("index build --model nothing --index x --root {root}", "cirray train"),
+        ("serve --index nothing --root {root} --detach", "RAY_ADDRESS"),
+    ],
+)
+def test_bad_input_gives_code_2_and_one_line(
+    arguments: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(arguments.format(root=tmp_path).split())
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("cirray: ")]
+    assert code == 2
+    assert len(told) == 1
+    assert says in told[0]
+
+
+@pytest.mark.parametrize("arguments", ["", "fly", "train", "train --recipe x --workers none --root y"])
+def test_wrong_usage_gives_code_2(arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments.split()) == 2
+    captured = capsys.readouterr()
+    assert "Usage" in captured.out + captured.err
+
+
+@pytest.mark.parametrize("verb", ["generate", "prepare", "train", "evaluate", "index build", "serve", "demo"])
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*verb.split(), "--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_a_world_is_generated_once_and_told_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["generate", "css-2d", "--root", str(tmp_path), "--set", "num_scenes=3", "--json"]
+    assert run(command) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert first["changed"]
+    assert first["counts"]["items_train"] == 3 + first["counts"]["triplets_train"]
+    assert run(command) == 0
+    assert json.loads(capsys.readouterr().out) == {**first, "changed": False}
+
+
+def test_the_root_may_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CIRRAY_ROOT", str(tmp_path / "missing"))
+    assert run(["prepare", "css-2d"]) == 2
+    assert "missing" in capsys.readouterr().err
