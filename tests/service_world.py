@@ -61,8 +61,8 @@ def put_dataset(root: Root, num_scenes: int) -> Artifact:
     return _commit(root.dataset(DATASET).version("d" * 64), "dataset", DATASET, files, {}, {})
 
 
-def put_bundle(root: Root, dataset: PreparedDataset, *, seed: int = 0) -> Artifact:
-    """Write a model with random weights that knows the words of the dataset."""
+def put_bundle(root: Root, dataset: PreparedDataset, *, seed: int = 0, version_of: int | None = None) -> Artifact:
+    """Write a model with random weights that knows the words of the dataset, under the version of a seed."""
     torch.manual_seed(seed)
     vocabulary = Vocabulary.of(dataset.triplets(SPLIT)["text"].to_pylist())
     config = ModelConfig(
@@ -71,7 +71,7 @@ def put_bundle(root: Root, dataset: PreparedDataset, *, seed: int = 0) -> Artifa
         text_encoder=LstmConfig(word_dim=8, dim=8),
         composer=TirgLastConvConfig(dim=16),
     )
-    place = root.model(MODEL).version(fingerprint(seed))
+    place = root.model(MODEL).version(fingerprint(seed if version_of is None else version_of))
     artifact = save_bundle(
         place,
         name=MODEL,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from cirray.composers import ModelConfig, Retriever, composers
+from cirray.config import from_mapping
 from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig
 
 WORDS = 12
@@ -18,7 +19,7 @@ def retriever(name: str) -> Retriever:
         preprocessing=Preprocessing(height=16, width=16),
         image_encoder=SmallCnnConfig(widths=(4, 6), strides=(2, 2)),
         text_encoder=LstmConfig(word_dim=5, dim=6),
-        composer=composers[name].Config(name=name, dim=8),
+        composer=from_mapping(composers[name].Config, {"name": name, "dim": 8}),
     )
     return Retriever(config, WORDS)
 
@@ -36,7 +37,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def test_the_name_in_the_registry_is_that_of_the_configuration(name: str) -> None:
-    assert composers[name].Config().name == name
+    assert from_mapping(composers[name].Config, {"name": name}).name == name
 
 
 def test_queries_and_gallery_vectors_share_one_space(name: str) -> None:

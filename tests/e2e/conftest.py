@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+import ray
+from ray.util import list_named_actors
 
 from cirray.search import SearchEngine
-from cirray.service import ServiceHandle, ServingSet, start
+from cirray.service import ServiceHandle, ServingSet, shard_name, start
 from cirray.storage import Root
 from tests.service_world import INDEX, make_root
 
@@ -19,20 +21,46 @@ def served_root(tmp_path_factory: pytest.TempPathFactory) -> Root:
 
 
 @pytest.fixture(scope="session")
-def engine(served_root: Root) -> SearchEngine:
+def served(served_root: Root) -> ServingSet:
+    return ServingSet.open(served_root, INDEX)
+
+
+@pytest.fixture(scope="session")
+def engine(served: ServingSet) -> SearchEngine:
     """What the service must agree with: the same artifacts, searched in this process."""
-    opened = ServingSet.open(served_root, INDEX)
-    shards = [opened.index.open_shard(number) for number in range(opened.index.num_shards)]
-    return SearchEngine(opened.open_bundle(), opened.dataset, opened.index, shards)
+    shards = [served.index.open_shard(number) for number in range(served.index.num_shards)]
+    return SearchEngine(served.open_bundle(), served.dataset, served.index, shards)
 
 
 @pytest.fixture(scope="session")
 def service(ray_session: None, served_root: Root) -> Iterator[ServiceHandle]:
-    with start({"root": served_root.uri, "index": INDEX}, port=free_port()) as handle:
+    with start({"root": served_root.uri, "index": INDEX}, port=_free_port()) as handle:
         yield handle
 
 
+@pytest.fixture
 def free_port() -> int:
+    return _free_port()
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def kill_shard() -> Callable[[int], None]:
+    """Return a function that kills the replicas of a shard."""
+
+    def kill(number: int) -> None:
+        replicas = [
+            actor
+            for actor in list_named_actors(all_namespaces=True)
+            if actor["name"].startswith("SERVE_REPLICA") and f"#{shard_name(number)}#" in actor["name"]
+        ]
+        assert replicas
+        for replica in replicas:
+            ray.kill(ray.get_actor(replica["name"], namespace=replica["namespace"]))
+
+    return kill

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-import ray
-from ray.util import list_named_actors
 
 from cirray.search import Query, SearchEngine
-from cirray.service import ServiceError, ServiceHandle, shard_name, start
+from cirray.service import ServiceError, ServiceHandle, start
 from cirray.service.middleware import MAX_BODY_BYTES
 
 pytestmark = pytest.mark.ray
@@ -85,7 +83,7 @@ def test_a_huge_body_is_refused(client: httpx.Client, announced: bool) -> None:
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_a_killed_shard_degrades_answers_until_it_is_back_and_never_makes_them_wrong(
-    client: httpx.Client, engine: SearchEngine, reference: str, lost: int
+    client: httpx.Client, engine: SearchEngine, reference: str, lost: int, kill_shard: Callable[[int], None]
 ) -> None:
     query = Query(TEXT, reference_id=reference, limit=200)
     everything = {item_id for shard in engine.shards for item_id in shard.item_ids}
@@ -93,7 +91,7 @@ def test_a_killed_shard_degrades_answers_until_it_is_back_and_never_makes_them_w
     without = best_of(engine, query, set(engine.shards[1 - lost].item_ids), 20)
     assert complete != without
 
-    kill_replicas_of(shard_name(lost))
+    kill_shard(lost)
     degraded = 0
     deadline = time.monotonic() + RECOVERY_S
     while time.monotonic() < deadline:
@@ -113,17 +111,6 @@ def test_a_killed_shard_degrades_answers_until_it_is_back_and_never_makes_them_w
         pytest.fail(f"shard {lost} was not replaced within {RECOVERY_S:g} s")
     assert degraded, "a new replica takes longer to start than the first search after the kill"
     assert client.get("/readyz").status_code == 200
-
-
-def kill_replicas_of(deployment: str) -> None:
-    replicas = [
-        actor
-        for actor in list_named_actors(all_namespaces=True)
-        if actor["name"].startswith("SERVE_REPLICA") and f"#{deployment}#" in actor["name"]
-    ]
-    assert replicas
-    for replica in replicas:
-        ray.kill(ray.get_actor(replica["name"], namespace=replica["namespace"]))
 
 
 def test_a_second_service_on_the_same_cluster_is_refused(service: ServiceHandle, engine: SearchEngine) -> None:

@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 # Ray's workers cannot import a test file by its name, so what it defines travels with the tasks.
-ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # type: ignore[no-untyped-call]  # Ray leaves it untyped
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 DIM = 12
 NUM_ITEMS = 61

@@ -28,7 +28,7 @@ def serve_index(
         )
     with display.step(f"start serving {index}"):
         handle = start({"root": root.uri, "index": index, "version": version}, host=host, port=port)
-    display.say(f"{handle.url}/ (the page), {handle.url}/docs (the API)")
+    display.say(f"{handle.url}/ (the page), {handle.url}/openapi.json (the API)")
     if detach:
         return
     display.say("stop with Ctrl-C")

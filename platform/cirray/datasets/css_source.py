@@ -39,7 +39,7 @@ class CssMarker(Config):
     """
 
     reader: str = READER
-    generator_version: int = GENERATOR_VERSION
+    generator_version: int
     config: CssConfig
     counts: dict[str, int]
 
@@ -83,7 +83,8 @@ def write_css(config: CssConfig, place: Location, progress: Progress | None = No
 
     for world in worlds:
         write_files(place, image_files(world), wrote)
-    marker = CssMarker(config=config, counts=_write_tables(worlds, place))
+    counts = _write_tables(worlds, place)
+    marker = CssMarker(generator_version=GENERATOR_VERSION, config=config, counts=counts)
     (place / MARKER).write(marker.model_dump_json(indent=1).encode())
     return WriteResult(True, marker.counts)
 
@@ -110,15 +111,11 @@ def css_2d(source: Location) -> SourceTables:
 
 def _same_world(config: CssConfig, place: Location) -> CssMarker:
     found = _read_marker(place)
-    if (found.config, found.generator_version) == (config, GENERATOR_VERSION):
+    given = {"version": found.generator_version, **found.config.model_dump()}
+    wanted = {"version": GENERATOR_VERSION, **config.model_dump()}
+    if given == wanted:
         return found
-    wanted, given = (
-        {"version": m.generator_version, **m.config.model_dump()}
-        for m in (CssMarker(config=config, counts={}), found)
-    )
-    differing = ", ".join(
-        f"{key}={given[key]!r} (now {wanted[key]!r})" for key in wanted if given[key] != wanted[key]
-    )
+    differing = ", ".join(f"{key}={given[key]!r} (now {wanted[key]!r})" for key in wanted if given[key] != wanted[key])
     raise DataError(
         f"{place} holds a CSS-2D world of other settings: {differing}.",
         hint="Give the new world another name, or delete that folder first.",

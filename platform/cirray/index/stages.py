@@ -37,7 +37,7 @@ def embed_gallery(
     parts = ray.data.from_items(
         [{"part": name} for name in dataset.item_parts], override_num_blocks=len(dataset.item_parts)
     )
-    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
+    cluster: dict[str, float] = ray.cluster_resources()
     most = min(config.max_embedders or int(cluster.get("CPU", 1)), len(dataset.item_parts))
     embedded = parts.map_batches(
         PartEmbedder,

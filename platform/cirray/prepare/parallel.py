@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from cirray.cluster import ray_cluster
 from cirray.datasets.raw import Progress
-from cirray.errors import CirrayError, StorageError
+from cirray.errors import DataError, StorageError
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.part import PartResult, prepare_part
 from cirray.prepare.rejects import Reject
@@ -24,8 +24,13 @@ _RESULTS = pa.schema(
     [
         pa.field("entry", pa.string(), nullable=False),
         pa.field("rejects", pa.list_(pa.list_(pa.string())), nullable=False),
+        pa.field("error", pa.string(), nullable=False),
+        pa.field("message", pa.string(), nullable=False),
+        pa.field("hint", pa.string(), nullable=False),
     ]
 )
+_NO_FAILURE = {"error": "", "message": "", "hint": ""}
+_ERRORS = {kind.code: kind for kind in (DataError, StorageError)}
 
 
 def prepare_parts(
@@ -50,7 +55,7 @@ def prepare_parts(
 
     Raises:
         DataError: a file has changed since the source was listed.
-        StorageError: something cannot be read or written, or the cluster fails.
+        StorageError: something cannot be read or written.
     """
     parts = [
         _describe(items.slice(start, config.part_rows), sizes, start // config.part_rows)
@@ -71,7 +76,6 @@ def _run_in_ray(
 ) -> Generator[Mapping[str, Any], None, None]:
     """Yield what `task` makes of each part, as it comes."""
     import ray.data
-    from ray.exceptions import RayError
 
     # One block a part, so that each is a task of its own wherever there is a free CPU.
     dataset = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
@@ -81,10 +85,7 @@ def _run_in_ray(
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False
     dataset.context.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
-    try:
-        yield from dataset.iter_rows()
-    except RayError as error:
-        raise _own_error(error) from error
+    yield from dataset.iter_rows()
 
 
 def _describe(items: pa.Table, sizes: Mapping[str, int], number: int) -> dict[str, Any]:
@@ -98,24 +99,24 @@ def _describe(items: pa.Table, sizes: Mapping[str, int], number: int) -> dict[st
 
 
 def _run(batch: pa.Table, source: Location, target: Location, config: PrepareConfig) -> pa.Table:
-    rows = []
-    for part in batch.to_pylist():
-        table = pa.ipc.open_stream(part["items"]).read_all()
-        items, sizes = table.drop_columns("bytes"), table["bytes"].to_pylist()
-        result = prepare_part(part["number"], items, sizes, source, target, config)
-        rows.append({"entry": result.entry.model_dump_json(), "rejects": [list(r) for r in result.rejects]})
+    rows = [_run_part(part, source, target, config) for part in batch.to_pylist()]
     return pa.Table.from_pylist(rows, schema=_RESULTS)
 
 
+def _run_part(part: Mapping[str, Any], source: Location, target: Location, config: PrepareConfig) -> dict[str, Any]:
+    table = pa.ipc.open_stream(part["items"]).read_all()
+    items, sizes = table.drop_columns("bytes"), table["bytes"].to_pylist()
+    try:
+        result = prepare_part(part["number"], items, sizes, source, target, config)
+    except (DataError, StorageError) as error:
+        # As a value: raised, it would come out of Ray Data with advice on retries in its message.
+        failure = {"error": error.code, "message": error.args[0], "hint": error.hint}
+        return {"entry": "", "rejects": [], **failure}
+    entry = result.entry.model_dump_json()
+    return {"entry": entry, "rejects": [list(reject) for reject in result.rejects], **_NO_FAILURE}
+
+
 def _result(row: Mapping[str, Any]) -> PartResult:
+    if row["error"]:
+        raise _ERRORS[row["error"]](row["message"], hint=row["hint"])
     return PartResult(FileEntry.model_validate_json(row["entry"]), [Reject(*reject) for reject in row["rejects"]])
-
-
-def _own_error(error: BaseException) -> CirrayError:
-    """Return the error of ours that made a task fail, or one that wraps what Ray says."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, CirrayError):
-            return cause
-        cause = getattr(cause, "cause", None) or cause.__cause__
-    return StorageError(f"The pictures could not be prepared: {str(error).strip().splitlines()[-1]}")

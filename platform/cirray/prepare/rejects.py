@@ -74,7 +74,7 @@ def check_share(rejects: Iterable[Reject], totals: dict[str, int], max_share: fl
         by_kind[reject.kind].append(reject)
     if len(by_kind["item"]) == totals["item"]:
         raise DataError(f"None of the {totals['item']:,} items can be used: {_summary(by_kind['item'])}")
-    over = [kind for kind, found in by_kind.items() if len(found) > max_share * totals[kind]]
+    over = [kind for kind, found in by_kind.items() if len(found) / max(totals[kind], 1) > max_share]
     if over:
         shares = " and ".join(f"{len(by_kind[kind]):,} of {totals[kind]:,} {kind}s" for kind in over)
         found = [reject for kind in over for reject in by_kind[kind]]

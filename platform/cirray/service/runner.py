@@ -145,7 +145,7 @@ def _unhealthy() -> str:
     return " ".join(
         f"{name}: {_last_line(deployment.message)}"
         for name, deployment in deployments
-        if deployment.status != DeploymentStatus.HEALTHY
+        if deployment.status != "HEALTHY"
     )
 
 

@@ -149,7 +149,7 @@ def _fit(
 
 def _resources(scaling: Scaling) -> dict[str, float]:
     """Return what each worker reserves, with a rest for Ray Data: without one, both would wait for ever."""
-    cluster: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray leaves it untyped
+    cluster: dict[str, float] = ray.cluster_resources()
     if scaling.gpu and cluster.get("GPU", 0) < scaling.workers:
         raise TrainingError(
             f"{scaling.workers} workers need a GPU each; the cluster has {int(cluster.get('GPU', 0))}.",

@@ -145,7 +145,7 @@ def _epoch(
 
 def _update(trainee: Trainee, loss: Tensor, clip: float | None) -> Tensor:
     trainee.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    loss.backward()
     norm = nn.utils.clip_grad_norm_(trainee.step.parameters(), clip if clip is not None else float("inf"))
     trainee.optimizer.step()
     trainee.schedule.step()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
+from torch.distributed import FileStore  # type: ignore[attr-defined]  # torch does not list it
+from torch.multiprocessing.spawn import spawn
 
 from cirray.objectives import BatchClassification, BatchClassificationConfig
 
@@ -56,7 +57,7 @@ def test_the_lengths_of_the_vectors_do_not_count_and_the_scale_learns() -> None:
 
 
 def _worker(rank: int, folder: str) -> None:
-    store = dist.FileStore(f"{folder}/store", WORKERS)
+    store = FileStore(f"{folder}/store", WORKERS)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=WORKERS)
     queries, targets = (tensor.chunk(WORKERS)[rank].clone().requires_grad_() for tensor in rows())
     made = objective()
@@ -78,7 +79,7 @@ def _worker(rank: int, folder: str) -> None:
 
 
 def test_two_workers_with_half_the_batch_give_the_gradients_of_one_with_all(tmp_path: Path) -> None:
-    mp.spawn(_worker, (str(tmp_path),), nprocs=WORKERS)
+    spawn(_worker, (str(tmp_path),), nprocs=WORKERS)
     shares = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(WORKERS)]
 
     queries, targets = (tensor.requires_grad_() for tensor in rows())

@@ -39,8 +39,13 @@ def test_the_share_may_be_reached_and_not_passed(num_items: int, fits: bool) -> 
     if fits:
         check_share(rejects, {"item": num_items, "triplet": 0}, 0.01)
     else:
-        with pytest.raises(DataError, match="3 of 299 items were rejected, where a share of 0.01 is allowed"):
+        with pytest.raises(DataError, match=r"3 of 299 items were rejected, where a share of 0\.01 is allowed"):
             check_share(rejects, {"item": num_items, "triplet": 0}, 0.01)
+
+
+def test_the_share_is_exact() -> None:
+    rejects = [Reject("item", f"i{n}", "undecodable", "") for n in range(29)]
+    check_share(rejects, {"item": 100, "triplet": 0}, 0.29)  # 0.29 * 100 < 29
 
 
 def test_items_and_triplets_have_shares_of_their_own() -> None:

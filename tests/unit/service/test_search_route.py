@@ -83,7 +83,7 @@ def test_the_answer_says_how_it_came_about(api: Api, engine: SearchEngine, galle
         "composer": "tiny/tirg",
         "composer_version": engine.version.details.model.partition("@")[2],
         "text": f"{TEXT} zyzzyva",
-        "unknown_words": engine.model.unknown_words(TEXT) + ["zyzzyva"],
+        "unknown_words": [*engine.model.unknown_words(TEXT), "zyzzyva"],
     }
     assert "make" not in found["query"]["unknown_words"]
     assert found["index"] == {"name": "tiny", "version": engine.version.version}

@@ -29,6 +29,17 @@ function setReference(chosen) {
   showChips(chosen.id);
 }
 
+function clear() {
+  reference = null;
+  hideResults();
+  $("reference-image").hidden = true;
+  $("reference-caption").textContent = "";
+  $("frame").classList.remove("filled");
+  $("text").value = "";
+  for (const tile of document.querySelectorAll(".tile")) tile.setAttribute("aria-pressed", "false");
+  showChips();
+}
+
 // What a reader does by hand: the new reference waits for its text.
 function pick(chosen) {
   searching?.abort();
@@ -86,7 +97,7 @@ async function surprise() {
 async function showChips(referenceId) {
   try {
     const { examples } = await api.examples(CHIPS, referenceId);
-    if (reference && reference.id !== referenceId) return; // Another reference was picked meanwhile.
+    if (reference?.id !== referenceId) return; // Another reference was picked meanwhile.
     const texts = [...new Set(examples.map((example) => example.text))];
     $("chips").replaceChildren(...texts.map((text) => element("li", {}, element("button", {
       type: "button", className: "chip", textContent: text,
@@ -119,13 +130,15 @@ function remember() {
   if (reference && reference.id) parts.set("ref", reference.id);
   if ($("text").value.trim()) parts.set("text", $("text").value.trim());
   const hash = `#${parts}`;
-  if (location.hash !== hash) history.pushState(null, "", hash);
+  if ((location.hash || "#") !== hash) history.pushState(null, "", hash);
 }
 
 async function restore() {
   const parts = new URLSearchParams(location.hash.slice(1));
   const id = parts.get("ref");
-  if (!id) return;
+  hideProblem();
+  searching?.abort();
+  if (!id) return clear();
   try {
     setReference(await api.item(id));
     $("text").value = parts.get("text") || "";

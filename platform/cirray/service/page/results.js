@@ -27,7 +27,7 @@ export function showAnswer(answer, onUse) {
   $("hits").replaceChildren(...answer.hits.map((hit) => card(hit, onUse)));
   say("degraded", coverage.degraded && degraded(coverage));
   say("unknown", query.unknown_words.length > 0
-    && `The model does not know ${list(query.unknown_words)}, so the answer leaves that out.`);
+    && `Words that the model does not know and so ignored: ${query.unknown_words.join(", ")}.`);
   $("timings").textContent = timings(answer);
   $("status").textContent = answer.hits.length === 1 ? "1 picture found." : `${answer.hits.length} pictures found.`;
 }
@@ -58,8 +58,4 @@ function timings({ timings_ms: ms, index, coverage, query }) {
 function say(id, message) {
   $(id).textContent = message || "";
   $(id).hidden = !message;
-}
-
-function list(words) {
-  return words.map((word) => `“${word}”`).join(", ");
 }
