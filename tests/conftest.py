@@ -20,7 +20,8 @@ os.environ.update(
         "OMP_NUM_THREADS": "1",
     }
 )
-os.environ.pop("RAY_ADDRESS", None)
+for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+    os.environ.pop(name, None)
 
 import pytest
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cirray.errors import CirrayError
+
 MIN_CPUS = 2
 """Logical CPUs of a Ray of our own, even on one core: one for training, one for data."""
 
@@ -54,6 +56,22 @@ def ray_cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise an error of cirray that happened in one of Ray's workers as the error that it is."""
+    from ray.exceptions import RayError
+
+    try:
+        yield
+    except RayError as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, CirrayError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        if cause is None:
+            raise
+        raise cause from error
 
 
 def _quieten() -> None:

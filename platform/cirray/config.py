@@ -64,7 +64,8 @@ def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
 def override(config: C, assignments: Iterable[str]) -> C:
     """Return a copy of `config` with assignments such as "training.epochs=3" applied.
 
-    Values are read as JSON, else as YAML, so that `3`, `0.1`, `true`, `null`, `[1, 2]` and plain words mean what they look like.
+    Values are read as JSON, else as YAML, so that `3`, `1e-3`, `true`, `null`, `[1, 2]` and plain words mean what
+    they look like.
 
     Raises:
         ConfigError: an assignment has no "=", names a key that does not exist, or has a value of the wrong kind.

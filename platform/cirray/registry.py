@@ -32,9 +32,7 @@ class Registry(Generic[T]):
 
         def decorate(entry: T) -> T:
             if name in self._entries:
-                raise ValueError(
-                    f"{self.kind} {name!r} is registered twice: {self._entries[name]!r} and {entry!r}"
-                )
+                raise ValueError(f"{self.kind} {name!r} is registered twice: {self._entries[name]!r} and {entry!r}")
             self._entries[name] = entry
             return entry
 
@@ -65,8 +63,6 @@ class Registry(Generic[T]):
         return [name for name in self._entries if fnmatch.fnmatchcase(name, pattern)]
 
     def _describe_unknown(self, name: str) -> str:
-        message = (
-            f"There is no {self.kind} {name!r}; there are: {', '.join(sorted(self._entries)) or 'none'}."
-        )
+        message = f"There is no {self.kind} {name!r}; there are: {', '.join(sorted(self._entries)) or 'none'}."
         near = difflib.get_close_matches(name, self._entries, n=1)
         return f"{message} Did you mean {near[0]!r}?" if near else message

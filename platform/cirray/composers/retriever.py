@@ -75,8 +75,6 @@ class Retriever(nn.Module):
         """Return the gallery vectors (B, D) of `images` (B, H, W, 3) uint8, not normalised."""
         return self.composer.embed(self.encode_images(images))
 
-    def forward(
-        self, reference: Tensor, tokens: Tensor, lengths: Tensor, target: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, reference: Tensor, tokens: Tensor, lengths: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return queries and target vectors, both (B, D), of a training batch."""
         return self.compose(reference, tokens, lengths), self.embed(target)

@@ -115,7 +115,9 @@ def _same_world(config: CssConfig, place: Location) -> CssMarker:
     wanted = {"version": GENERATOR_VERSION, **config.model_dump()}
     if given == wanted:
         return found
-    differing = ", ".join(f"{key}={given[key]!r} (now {wanted[key]!r})" for key in wanted if given[key] != wanted[key])
+    differing = ", ".join(
+        f"{key}={given[key]!r} (now {wanted[key]!r})" for key in wanted if given[key] != wanted[key]
+    )
     raise DataError(
         f"{place} holds a CSS-2D world of other settings: {differing}.",
         hint="Give the new world another name, or delete that folder first.",

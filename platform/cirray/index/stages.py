@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
-from ray.exceptions import RayError
 
+from cirray.cluster import own_errors, ray_cluster
 from cirray.datasets.prepared import PreparedDataset
-from cirray.errors import CirrayError
 from cirray.index.config import IndexConfig
 from cirray.index.embed import PartEmbedder, vectors_of
 from cirray.index.embedder import ModelReference, OpenEmbedder
@@ -91,23 +90,10 @@ def put_shard(number: int, shard: Shard, place: Location) -> list[FileEntry]:
 
 @contextmanager
 def ray_data() -> Iterator[None]:
-    """Run Ray Data quietly, and raise errors of cirray in a worker as what they are."""
-    context = DataContext.get_current().copy()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    try:
+    """Be connected to Ray, run Ray Data quietly, and raise errors of cirray in a worker as what they are."""
+    with ray_cluster(), own_errors():
+        context = DataContext.get_current().copy()
+        context.enable_progress_bars = False
+        context.print_on_execution_start = False
         with DataContext.current(context):
             yield
-    except RayError as error:
-        if (cause := _cirray_cause(error)) is not None:
-            raise cause from error
-        raise
-
-
-def _cirray_cause(error: BaseException) -> CirrayError | None:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, CirrayError):
-            return seen
-        seen = getattr(seen, "cause", None) or seen.__cause__
-    return None

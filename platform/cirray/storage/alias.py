@@ -60,9 +60,7 @@ def move_alias(shelf: Location, alias: str, version: str, *, expected_generation
     if found:
         conditional.replace(_place(shelf, alias), data, found[1])
     elif not conditional.create(_place(shelf, alias), data):
-        raise ConflictError(
-            f"Alias {alias!r} of {shelf} was set by somebody else in between.", hint="Try again."
-        )
+        raise ConflictError(f"Alias {alias!r} of {shelf} was set by somebody else in between.", hint="Try again.")
     return moved
 
 

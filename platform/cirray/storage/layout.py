@@ -52,12 +52,8 @@ class Shelf:
         move_alias(self.place, self.alias, version)
 
     def _nothing_here(self) -> str:
-        verb = {"dataset": "cirray prepare", "bundle": "cirray train", "index": "cirray index build"}[
-            self.kind
-        ]
-        return (
-            f"There is no {self.kind} at {self.place}. Make it with `{verb}`, or check --root and the name."
-        )
+        verb = {"dataset": "cirray prepare", "bundle": "cirray train", "index": "cirray index build"}[self.kind]
+        return f"There is no {self.kind} at {self.place}. Make it with `{verb}`, or check --root and the name."
 
 
 @dataclass(frozen=True)

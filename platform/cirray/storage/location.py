@@ -69,7 +69,8 @@ class Location:
         path = f"{bucket}/{key.strip('/')}".rstrip("/")
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
         options = {"endpoint_override": endpoint} if endpoint else {}
-        return cls(f"s3://{path}", pafs.S3FileSystem(**options), path)
+        # Delayed opening sends a small file as one request, where a multipart upload takes three.
+        return cls(f"s3://{path}", pafs.S3FileSystem(allow_delayed_open=True, **options), path)
 
     def __truediv__(self, name: str) -> Location:
         return Location(f"{self.uri}/{name}", self.filesystem, f"{self.path}/{name}")
@@ -132,9 +133,7 @@ class Location:
             StorageError: the folder cannot be listed.
         """
         with _storage_errors("list", self.uri):
-            infos = self.filesystem.get_file_info(
-                pafs.FileSelector(self.path, recursive=True, allow_not_found=True)
-            )
+            infos = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
         for info in sorted(infos, key=lambda info: info.path):
             if info.type == pafs.FileType.File:
                 yield FileStat(info.path[len(self.path) + 1 :], info.size, info.mtime_ns or 0)

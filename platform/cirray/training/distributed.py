@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import ray
 import ray.train
 import torch
 from pydantic import Field
-from ray.train.torch import TorchConfig, TorchTrainer, get_device, prepare_model
+from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.config import FailureConfig
 
 from cirray.bundles import save_bundle
+from cirray.cluster import own_errors, ray_cluster
 from cirray.config import Config
-from cirray.datasets import PreparedDataset, open_pixels
+from cirray.datasets import PreparedDataset
 from cirray.encoders import Vocabulary
 from cirray.errors import TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location, Root, fingerprint, library_versions
-from cirray.training.board import Sign, Writer, watched
-from cirray.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
-from cirray.training.data import TrainingData
-from cirray.training.loop import EpochReport, World, fit
+from cirray.storage.fingerprint import VERSION_LENGTH
+from cirray.training.board import Sign, watched
+from cirray.training.checkpoint import load_checkpoint
 from cirray.training.sampling import check_divisible, steps_in_epoch
-from cirray.training.tokens import collect, tokenised
+from cirray.training.tokens import tokenised
 from cirray.training.trainee import Trainee
+from cirray.training.worker import TRIPLETS, Assignment, work
 
 NUM_CHECKPOINTS = 2
 """Kept of each run: the last, and the one before it in case the last is damaged."""
@@ -110,29 +108,18 @@ def _fit(
     identity: str,
     on_sign: Callable[[Sign], None],
 ) -> ray.train.Checkpoint:
-    runs = root.runs()
-    resources = _resources(scaling)
-    with watched(on_sign) as board:
+    with ray_cluster(), own_errors(), watched(on_sign) as board:
         trainer = TorchTrainer(
-            _worker,
+            work,
             train_loop_config={
-                "config": config.model_dump_json(),
-                "dataset": dataset.artifact.place,
-                "vocabulary_size": len(vocabulary),
-                "board": board,
+                "assignment": Assignment(config, dataset.artifact.place, len(vocabulary), board),
             },
             torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo", timeout_s=scaling.timeout_s),
             scaling_config=ray.train.ScalingConfig(
-                num_workers=scaling.workers, use_gpu=scaling.gpu, resources_per_worker=resources
+                num_workers=scaling.workers, use_gpu=scaling.gpu, resources_per_worker=_resources(scaling)
             ),
-            run_config=ray.train.RunConfig(
-                name=f"{config.name.replace('/', '--')}-{identity[:16]}",
-                storage_path=runs.path,
-                storage_filesystem=runs.filesystem,
-                checkpoint_config=ray.train.CheckpointConfig(num_to_keep=NUM_CHECKPOINTS),
-                failure_config=FailureConfig(max_failures=scaling.max_failures, controller_failure_limit=3),
-            ),
-            datasets={"triplets": tokenised(dataset, config.split, vocabulary)},
+            run_config=_run_config(root, config, scaling, identity),
+            datasets={TRIPLETS: tokenised(dataset, config.split, vocabulary)},
             # Every worker reads all rows and takes its share of each batch: which triplets make a batch must
             # follow from the seed, not from which worker asked for the next block first.
             dataset_config=ray.train.DataConfig(datasets_to_split=[]),
@@ -141,10 +128,21 @@ def _fit(
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise TrainingError(_reason(error), hint="Run the same command again to go on from there.") from error
-    if result.checkpoint is None:
-        raise TrainingError(f"The run at {result.path} ended without a checkpoint.")
-    checkpoint: ray.train.Checkpoint = result.checkpoint
-    return checkpoint
+        if result.checkpoint is None:
+            raise TrainingError(f"The run at {result.path} ended without a checkpoint.")
+        checkpoint: ray.train.Checkpoint = result.checkpoint
+        return checkpoint
+
+
+def _run_config(root: Root, config: RunConfig, scaling: Scaling, identity: str) -> ray.train.RunConfig:
+    runs = root.runs()
+    return ray.train.RunConfig(
+        name=f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}",
+        storage_path=runs.path,
+        storage_filesystem=runs.filesystem,
+        checkpoint_config=ray.train.CheckpointConfig(num_to_keep=NUM_CHECKPOINTS),
+        failure_config=FailureConfig(max_failures=scaling.max_failures, controller_failure_limit=3),
+    )
 
 
 def _resources(scaling: Scaling) -> dict[str, float]:
@@ -171,57 +169,6 @@ def _reason(error: Exception) -> str:
     return f"Training failed: {'; '.join(sorted(causes)) or error}."
 
 
-def _worker(settings: dict[str, Any]) -> None:
-    """Run the training loop on one worker. Ray calls it on each, and again after a failure."""
-    config = RunConfig.model_validate_json(settings["config"])
-    dataset = PreparedDataset(Artifact.open(settings["dataset"], "dataset"))
-    context = ray.train.get_context()
-    world = World(context.get_world_rank(), context.get_world_size(), get_device())
-    if world.device.type == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
-
-    rows = ray.train.get_dataset_shard("triplets")
-    data = TrainingData.of(dataset, open_pixels(dataset, config.model.preprocessing.size).pixels, collect(rows))
-    steps = steps_in_epoch(len(data), config.training.batch_size)
-    trainee = Trainee.build(config, settings["vocabulary_size"], steps, world.device)
-    history: list[EpochReport] = []
-    if (checkpoint := ray.train.get_checkpoint()) is not None:
-        with checkpoint.as_directory() as folder:
-            history.extend(load_checkpoint(Path(folder), trainee).history)
-
-    def report(epoch: EpochReport) -> None:
-        history.append(epoch)
-        _report(trainee, Progress(history=tuple(history)), world)
-
-    fit(
-        config,
-        data,
-        trainee,
-        module=prepare_model(trainee.step),
-        world=world,
-        epochs_done=len(history),
-        on_epoch=report,
-        on_step=Writer(settings["board"]) if world.rank == 0 else lambda step, steps, loss: None,
-    )
-
-
-def _report(trainee: Trainee, progress: Progress, world: World) -> None:
-    """Report the epoch; the first worker adds a checkpoint, without which Ray Train would keep no metrics."""
-    epoch = progress.history[-1]
-    metrics = {"epoch": epoch.epoch, "loss": epoch.losses["total"], "triplets_per_s": epoch.triplets_per_s}
-    if world.rank:
-        ray.train.report(metrics)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), trainee, progress)
-        # A name that follows from the epoch: a repeated epoch replaces its orphan instead of adding one.
-        ray.train.report(
-            metrics,
-            checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=f"epoch-{epoch.epoch:05d}",
-        )
-
-
 def _bundle(
     place: Location,
     identity: str,
@@ -234,8 +181,7 @@ def _bundle(
     steps = steps_in_epoch(dataset.triplets(config.split).num_rows, config.training.batch_size)
     trainee = Trainee.build(config, len(vocabulary), steps, torch.device("cpu"))
     with checkpoint.as_directory() as folder:
-        load_checkpoint(Path(folder), trainee)
-        progress = load_progress(Path(folder))
+        progress = load_checkpoint(Path(folder), trainee)
     return save_bundle(
         place,
         name=config.name,
