@@ -12,17 +12,14 @@ from ray.util import list_named_actors
 from cirray.search import SearchEngine
 from cirray.service import ServiceHandle, ServingSet, shard_name, start
 from cirray.storage import Root
-from tests.service_world import INDEX, make_root
+
+
+INDEX = "css-2d"
 
 
 @pytest.fixture(scope="session")
-def served_root(tmp_path_factory: pytest.TempPathFactory) -> Root:
-    return make_root(tmp_path_factory.mktemp("e2e") / "root", num_scenes=60)
-
-
-@pytest.fixture(scope="session")
-def served(served_root: Root) -> ServingSet:
-    return ServingSet.open(served_root, INDEX)
+def served(trained_root: str) -> ServingSet:
+    return ServingSet.open(Root.open(trained_root), INDEX)
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +29,9 @@ def engine(served: ServingSet) -> SearchEngine:
     return SearchEngine(served.open_bundle(), served.dataset, served.index, shards)
 
 
-@pytest.fixture(scope="session")
-def service(ray_session: None, served_root: Root) -> Iterator[ServiceHandle]:
-    with start({"root": served_root.uri, "index": INDEX}, port=_free_port()) as handle:
+@pytest.fixture(scope="module")
+def service(ray_session: None, trained_root: str) -> Iterator[ServiceHandle]:
+    with start({"root": trained_root, "index": INDEX}, port=_free_port()) as handle:
         yield handle
 
 

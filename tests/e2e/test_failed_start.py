@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 from pathlib import Path
 
@@ -14,15 +13,14 @@ from cirray.errors import MismatchError
 from cirray.service import ServiceError, ServingSet, start
 from cirray.service.runner import check_port
 from cirray.storage import Root
-from tests.service_world import INDEX, MODEL, put_bundle
+from tests.service_world import INDEX, MODEL, make_root, put_bundle
 
 pytestmark = pytest.mark.ray
 
 
 @pytest.fixture
-def own_root(served_root: Root, tmp_path: Path) -> Root:
-    shutil.copytree(served_root.place.path, tmp_path / "root")
-    return Root.open(str(tmp_path / "root"))
+def own_root(tmp_path: Path) -> Root:
+    return make_root(tmp_path / "root")
 
 
 def check_nothing_runs(port: int) -> None:
@@ -31,13 +29,13 @@ def check_nothing_runs(port: int) -> None:
     check_port("127.0.0.1", port)
 
 
-def test_a_port_that_is_taken(ray_session: None, served_root: Root) -> None:
+def test_a_port_that_is_taken(ray_session: None, own_root: Root) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ServiceError, match=f"127.0.0.1:{port}"):
-            start({"root": served_root.uri, "index": INDEX}, port=port)
+            start({"root": own_root.uri, "index": INDEX}, port=port)
     check_nothing_runs(port)
 
 
@@ -64,8 +62,8 @@ def test_a_shard_that_is_damaged(ray_session: None, own_root: Root, free_port: i
     check_nothing_runs(free_port)
 
 
-def test_a_cluster_that_is_too_small(ray_session: None, served_root: Root, free_port: int) -> None:
-    args = {"root": served_root.uri, "index": INDEX, "cpus_per_replica": 1000}
+def test_a_cluster_that_is_too_small(ray_session: None, own_root: Root, free_port: int) -> None:
+    args = {"root": own_root.uri, "index": INDEX, "cpus_per_replica": 1000}
     with pytest.raises(ServiceError, match="not ready after 3 s"):
         start(args, port=free_port, timeout_s=3.0)
     check_nothing_runs(free_port)

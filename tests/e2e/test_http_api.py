@@ -113,7 +113,7 @@ def test_a_killed_shard_degrades_answers_until_it_is_back_and_never_makes_them_w
     assert client.get("/readyz").status_code == 200
 
 
-def test_a_second_service_on_the_same_cluster_is_refused(service: ServiceHandle, engine: SearchEngine) -> None:
-    args = {"root": engine.version.artifact.place.uri.split("/indexes/")[0], "index": "tiny"}
+def test_a_second_service_on_the_same_cluster_is_refused(service: ServiceHandle, trained_root: str) -> None:
+    args = {"root": trained_root, "index": "css-2d"}
     with pytest.raises(ServiceError, match="runs on this cluster already"):
         start(args, port=int(service.url.rpartition(":")[2]))

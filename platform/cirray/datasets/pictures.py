@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 
 import numpy as np
@@ -43,7 +44,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImageError(f"The picture is too large: {error}.", hint="Scale it down first.") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error) as error:
         raise BadImageError(f"The picture cannot be decoded: {error}.", hint="It may be cut short.") from None
 
 

@@ -35,7 +35,8 @@ class PreparedDataset:
     @cached_property
     def splits(self) -> list[str]:
         """Names of the splits that have triplets."""
-        return [name.removeprefix("triplets-").split("/")[0] for name in self.artifact.names("triplets-")]
+        parts = (name.removeprefix("triplets-").split("/")[0] for name in self.artifact.names("triplets-"))
+        return list(dict.fromkeys(parts))
 
     @cached_property
     def item_parts(self) -> list[str]:

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from cirray.datasets.raw import Progress, table_bytes
 from cirray.datasets.source import SourceTables, readers
-from cirray.errors import ConflictError
 from cirray.prepare.checks import check_items, check_splits, check_triplets, drop_rejected_items
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.parallel import prepare_parts
@@ -23,7 +22,6 @@ from cirray.storage import (
     Location,
     Manifest,
     Root,
-    Shelf,
     commit,
     fingerprint,
     put_file,
@@ -33,7 +31,6 @@ PREPARE_VERSION = 1
 """Goes up when the same source and settings no longer give the same dataset."""
 
 REJECTS_FILE = "rejects.parquet"
-_ALIAS_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def prepare(
     else:
         artifact = Artifact.open(shelf.version(draft.fingerprint), shelf.kind)
         _check_made(artifact, config)
-    _point_at(shelf, artifact.version)
+    shelf.point_at(artifact.version)
     manifest = artifact.manifest
     return PrepareResult(artifact, changed, manifest.counts, manifest.details["rejects"], time.monotonic() - started)
 
@@ -180,14 +177,3 @@ def _counts(items: pa.Table, triplets: dict[str, pa.Table]) -> dict[str, int]:
         **{f"items_{split}": sum(split in splits for splits in memberships) for split in splits},
         **{f"triplets_{split}": table.num_rows for split, table in triplets.items()},
     }
-
-
-def _point_at(shelf: Shelf, version: str) -> None:
-    """Move the alias, again where somebody else was moving it at the same moment."""
-    for attempt in range(_ALIAS_TRIES):
-        try:
-            shelf.point_at(version)
-            return
-        except ConflictError:
-            if attempt == _ALIAS_TRIES - 1:
-                raise

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from cirray.errors import ArtifactError, StorageError
+from cirray.errors import ArtifactError, ConfigError, ConflictError, StorageError
 from cirray.storage.alias import move_alias, read_alias
 from cirray.storage.artifact import MANIFEST, Artifact
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.storage.location import Location
+
+ALIAS_ATTEMPTS = 5
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,19 @@ class Shelf:
         return [name for name in self.place.folders() if (self.place / name / MANIFEST).exists()]
 
     def point_at(self, version: str) -> None:
-        """Move the shelf's alias."""
-        move_alias(self.place, self.alias, version)
+        """Move the shelf's alias; where somebody else is moving it at the same moment, after them.
+
+        Raises:
+            ConflictError: somebody else was quicker every time.
+            StorageError: it cannot be written.
+        """
+        for attempt in range(ALIAS_ATTEMPTS):
+            try:
+                move_alias(self.place, self.alias, version)
+                return
+            except ConflictError:
+                if attempt + 1 == ALIAS_ATTEMPTS:
+                    raise
 
     def _nothing_here(self) -> str:
         verb = {"dataset": "cirray prepare", "bundle": "cirray train", "index": "cirray index build"}[self.kind]
@@ -89,7 +105,7 @@ class Root:
 
     def raw(self, name: str) -> Location:
         """Return where the raw source `name` is kept, if it is kept under this root."""
-        return self.place / "raw" / name
+        return self.place / "raw" / _checked(name)
 
     def runs(self) -> Location:
         """Return where Ray Train keeps its runs."""
@@ -97,12 +113,21 @@ class Root:
 
     def dataset(self, name: str) -> Shelf:
         """Return the prepared versions of a dataset."""
-        return Shelf(self.place / "datasets" / name, "dataset", "latest")
+        return Shelf(self.place / "datasets" / _checked(name), "dataset", "latest")
 
     def model(self, name: str) -> Shelf:
         """Return the bundles of a model."""
-        return Shelf(self.place / "models" / name, "bundle", "latest")
+        return Shelf(self.place / "models" / _checked(name), "bundle", "latest")
 
     def index(self, name: str) -> Shelf:
         """Return the versions of an index."""
-        return Shelf(self.place / "indexes" / name, "index", "live")
+        return Shelf(self.place / "indexes" / _checked(name), "index", "live")
+
+
+def _checked(name: str) -> str:
+    """Return the name, which becomes a path below the root and must not lead out of it."""
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name!r} cannot be a name.", hint="Use letters, digits, '.', '_' and '-', and '/' between two parts."
+        )
+    return name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cirray.errors import ArtifactError, StorageError
+from cirray.errors import ArtifactError, ConfigError, StorageError
 from cirray.storage import Manifest, Root, commit, put_file
 
 FINGERPRINTS = ("a" * 64, "b" * 64)
@@ -57,3 +57,15 @@ def test_a_root_that_is_not_there_is_an_error(tmp_path: Path, bucket: str) -> No
 def test_a_root_can_be_made(tmp_path: Path) -> None:
     Root.open(str(tmp_path / "new" / "root"), create=True)
     assert (tmp_path / "new" / "root").is_dir()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/../b", "/a", "a/", "a//b", ".hidden", "a b", "a@b", "a\\b"])
+def test_a_name_does_not_lead_out_of_the_root(tmp_path: Path, name: str) -> None:
+    root = Root.open(str(tmp_path))
+    for family in (root.raw, root.dataset, root.model, root.index):
+        with pytest.raises(ConfigError, match="cannot be a name"):
+            family(name)
+
+
+def test_names_may_have_parts(tmp_path: Path) -> None:
+    assert Root.open(str(tmp_path)).model("css-2d/tirg_1.0").place.uri.endswith("/models/css-2d/tirg_1.0")
