@@ -13,7 +13,6 @@ from cirray.search import SearchEngine
 from cirray.service import ServiceHandle, ServingSet, shard_name, start
 from cirray.storage import Root
 
-
 INDEX = "css-2d"
 
 

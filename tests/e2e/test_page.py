@@ -180,6 +180,14 @@ def test_scrolling_brings_the_whole_gallery(page: Page, served: ServingSet) -> N
     page.wait(at_the_end)
     assert len({tile.get_attribute("data-id") for tile in page.all(".tile")}) == total
 
+    page.all(".tile")[-1].click()
+    page.ask("make the circle red")
+    assert page.hits()
+    top, height = page.driver.execute_script(
+        "return [document.querySelector('#results').getBoundingClientRect().top, innerHeight]"
+    )
+    assert 0 <= top < height / 2
+
 
 def test_without_a_mouse(page: Page, first: str) -> None:
     page.driver.execute_script("arguments[0].focus()", page.one(f'.tile[data-id="{first}"]'))

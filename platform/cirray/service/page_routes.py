@@ -26,7 +26,7 @@ _PROBLEM_PAGE = """<!doctype html>
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title><link rel="stylesheet" href="/assets/style.css"></head>
 <body><header><h1>{title}</h1><p class="tagline">{status} <code>{code}</code></p></header>
-<main><div><p>{meaning}</p><p>{mend}</p></div></main></body>
+<main class="plain"><p>{meaning}</p><p>{mend}</p></main></body>
 </html>
 """
 

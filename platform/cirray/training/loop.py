@@ -128,8 +128,8 @@ def _epoch(
             loss, parts = module(batch)
         value = _finite(loss, epoch, step)
         norms += _update(trainee, loss, config.training.gradient_clip)
-        for name, value in {"total": loss.detach(), **parts}.items():
-            sums[name] = sums.get(name, torch.zeros((), device=world.device)) + value
+        for name, part in {"total": loss.detach(), **parts}.items():
+            sums[name] = sums.get(name, torch.zeros((), device=world.device)) + part
         on_step(epoch * steps + step + 1, config.training.epochs * steps, value)
     seconds = time.perf_counter() - started
     return EpochReport(

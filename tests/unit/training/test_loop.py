@@ -71,11 +71,21 @@ def test_the_loss_goes_down_and_every_epoch_is_reported() -> None:
     assert all(report.gradient_norm > 0 for report in history)
 
 
-def test_steps_are_counted_over_all_epochs() -> None:
+def test_steps_are_counted_over_all_epochs_and_tell_their_loss() -> None:
     run = config("training.epochs=2")
-    seen: list[tuple[int, int]] = []
-    fit(run, data(), trainee(run), on_step=lambda step, steps, loss: seen.append((step, steps)))
-    assert seen == [(step, 6) for step in range(1, 7)]
+    seen: list[tuple[int, int, float]] = []
+    history: list[EpochReport] = []
+    fit(
+        run,
+        data(),
+        trainee(run),
+        on_epoch=history.append,
+        on_step=lambda step, steps, loss: seen.append((step, steps, loss)),
+    )
+    assert [(step, steps) for step, steps, _ in seen] == [(step, 6) for step in range(1, 7)]
+    for number, report in enumerate(history):
+        steps_of_epoch = [loss for _, _, loss in seen[3 * number : 3 * number + 3]]
+        assert report.losses["total"] == pytest.approx(sum(steps_of_epoch) / 3)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:

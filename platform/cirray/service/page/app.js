@@ -64,16 +64,22 @@ async function search() {
   searching?.abort();
   const mine = searching = new AbortController();
   showWaiting(LIMIT);
+  showTop($("results"));
   $("status").textContent = "Searching.";
   try {
     const source = reference.base64 ? { image: reference.base64 } : { id: reference.id };
     showAnswer(await api.search({ reference: source, text, limit: LIMIT }, mine.signal), use);
-    if (matchMedia("(max-width: 60rem)").matches) $("results").scrollIntoView({ block: "start" });
   } catch (error) {
     if (mine.signal.aborted) return;
     hideResults();
     fail(error);
   }
+}
+
+// Whoever picked a picture far down the gallery must still see what was found.
+function showTop(section) {
+  const { top } = section.getBoundingClientRect();
+  if (top < 0 || top > innerHeight / 3) section.scrollIntoView({ block: "start" });
 }
 
 function use(hit) {
