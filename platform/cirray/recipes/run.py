@@ -57,7 +57,7 @@ class RunConfig(Config):
     name: str
     dataset: str
     split: str = "train"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     model: ModelConfig
     objective: Annotated[SerializeAsAny[Choice], chosen_from(objectives)]
     training: TrainingConfig

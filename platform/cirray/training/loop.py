@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -100,8 +101,8 @@ def fit(
 
 
 def hash_seed(seed: int, epoch: int, rank: int) -> int:
-    """Return a seed for one worker's dropout in one epoch, different for each."""
-    return (seed * 1_000_003 + epoch) * 1_000_003 + rank
+    """Return a seed, below 2⁶³, for one worker's dropout in one epoch, different for each."""
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _epoch(

@@ -185,8 +185,9 @@ def test_workers_that_cannot_share_the_batch_are_refused() -> None:
 
 
 def test_dropout_seeds_differ_by_seed_epoch_and_rank() -> None:
-    seeds = {hash_seed(seed, epoch, rank) for seed in range(3) for epoch in range(20) for rank in range(8)}
+    seeds = {hash_seed(seed, epoch, rank) for seed in (0, 1, 2**62) for epoch in range(20) for rank in range(8)}
     assert len(seeds) == 3 * 20 * 8
+    assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine"])
