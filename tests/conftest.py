@@ -23,7 +23,7 @@ os.environ.update(
 for name in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
     os.environ.pop(name, None)
 
-import pytest
+import pytest  # noqa: E402 (the environment comes first)
 
 
 @pytest.fixture(scope="session", autouse=True)

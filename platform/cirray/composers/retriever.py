@@ -16,6 +16,7 @@ from cirray.encoders import (
     image_encoders,
     text_encoders,
 )
+from cirray.encoders.vocabulary import OnUnknown
 
 
 class ModelConfig(Config):
@@ -24,6 +25,7 @@ class ModelConfig(Config):
     Attributes:
         preprocessing: of the pictures.
         tokenizer: name of the text tokeniser.
+        on_unknown: whether words that training never saw are dropped from a text or kept as one unknown word.
         image_encoder: which, with its settings.
         text_encoder: which, with its settings; not built for a composer that uses no text.
         composer: which, with its settings.
@@ -31,6 +33,7 @@ class ModelConfig(Config):
 
     preprocessing: Preprocessing
     tokenizer: str = "tirg"
+    on_unknown: OnUnknown = "drop"
     image_encoder: Annotated[SerializeAsAny[Choice], chosen_from(image_encoders)]
     text_encoder: Annotated[SerializeAsAny[Choice], chosen_from(text_encoders)]
     composer: Annotated[SerializeAsAny[ComposerConfig], chosen_from(composers)]

@@ -92,7 +92,7 @@ def train(
         triplets = dataset.triplets(config.split)
         check_divisible(config.training.batch_size, scaling.workers)
         steps_in_epoch(triplets.num_rows, config.training.batch_size)
-        vocabulary = Vocabulary.of(triplets["text"].to_pylist(), config.model.tokenizer)
+        vocabulary = Vocabulary.of(triplets["text"].to_pylist(), config.model.tokenizer, config.model.on_unknown)
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_sign)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
     shelf.point_at(bundle.version)

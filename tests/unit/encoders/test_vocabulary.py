@@ -20,17 +20,23 @@ def test_ids_follow_the_alphabet_and_not_the_order_of_the_texts() -> None:
     assert Vocabulary.of(TEXTS).words == ("add", "blue", "circle", "make", "object", "red", "remove", "small")
 
 
-def test_encoding_pads_with_zero_and_marks_unknown_words_with_zero() -> None:
-    ids, lengths = Vocabulary.of(TEXTS).encode(["make circle red", "Circle!", "make purple circle red"])
-    assert ids.tolist() == [[4, 3, 6, 0], [3, 0, 0, 0], [4, 0, 3, 6]]
+def test_encoding_pads_with_zero_and_drops_unknown_words() -> None:
+    ids, lengths = Vocabulary.of(TEXTS).encode(["make the circle red", "Circle!", "add small blue circle"])
+    assert ids.tolist() == [[4, 3, 6, 0], [3, 0, 0, 0], [1, 8, 2, 3]]
     assert lengths.tolist() == [3, 1, 4]
     assert ids.dtype == np.int64
 
 
+def test_unknown_words_can_be_kept_as_one_id() -> None:
+    ids, lengths = Vocabulary.of(TEXTS, on_unknown="keep").encode(["make purple circle red", "make red"])
+    assert ids.tolist() == [[4, 0, 3, 6], [4, 6, 0, 0]]
+    assert lengths.tolist() == [4, 2]
+
+
 def test_a_text_without_words_counts_as_one_unknown_word() -> None:
-    ids, lengths = Vocabulary.of(TEXTS).encode(["", "!!!"])
-    assert ids.tolist() == [[0], [0]]
-    assert lengths.tolist() == [1, 1]
+    ids, lengths = Vocabulary.of(TEXTS).encode(["", "!!!", "turquoise"])
+    assert ids.tolist() == [[0], [0], [0]]
+    assert lengths.tolist() == [1, 1, 1]
 
 
 def test_unknown_words_are_told_in_order() -> None:
