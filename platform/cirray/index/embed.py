@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,8 +36,28 @@ def open_checked(open_embedder: OpenEmbedder, uri: str, fingerprint: str) -> Emb
     return embedder
 
 
+def embed_parts(batch: pa.Table, *, open_embedder: OpenEmbedder, uri: str, **settings: Any) -> Iterator[pa.Table]:
+    """Yield the embedded items of the parts in `batch`, as `PartEmbedder` does; a task of Ray Data.
+
+    A task and not an actor, so that no process holds a CPU while it waits; the model stays open in the process, for
+    the next task there.
+
+    Args:
+        batch: names of parts in the column `part`.
+        open_embedder: opens the model.
+        uri: where the model is.
+        settings: the other arguments of `PartEmbedder`.
+    """
+    yield from PartEmbedder(partial(_opened, open_embedder), uri, **settings)(batch)
+
+
+@lru_cache(maxsize=1)
+def _opened(open_embedder: OpenEmbedder, uri: str) -> Embedder:
+    return open_embedder(uri)
+
+
 class PartEmbedder:
-    """Embeds the items of one dataset part after another; an actor of Ray Data holds one.
+    """Embeds the items of one dataset part after another.
 
     Args:
         open_embedder: opens the model.

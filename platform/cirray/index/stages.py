@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data import DataContext, Dataset, TaskPoolStrategy
 
 from cirray.cluster import own_errors, ray_cluster
 from cirray.datasets.prepared import PreparedDataset
 from cirray.index.config import IndexConfig
-from cirray.index.embed import PartEmbedder, vectors_of
+from cirray.index.embed import embed_parts, vectors_of
 from cirray.index.embedder import ModelReference, OpenEmbedder
 from cirray.index.shard import SHARD_ITEMS, Shard
 from cirray.index.version import index_file, items_file
@@ -30,28 +30,25 @@ def embed_gallery(
 ) -> Dataset:
     """Return the embedded gallery, a row an item (see `PartEmbedder`), kept in Ray's object store.
 
-    It is computed here and now, so that the embedders have given back their CPUs before the shards are built: a
-    shuffle that waits for CPUs which actors upstream hold would wait for ever on a small cluster.
+    It is computed here and now, so that its tasks are over before the shuffle begins: on a small cluster the two
+    would compete for the few CPUs.
     """
     parts = ray.data.from_items(
         [{"part": name} for name in dataset.item_parts], override_num_blocks=len(dataset.item_parts)
     )
     cluster: dict[str, float] = ray.cluster_resources()
     most = min(config.max_embedders or int(cluster.get("CPU", 1)), len(dataset.item_parts))
+    task = partial(
+        embed_parts,
+        open_embedder=open_embedder,
+        uri=model.uri,
+        fingerprint=model.fingerprint,
+        dataset=dataset.artifact,
+        split=split,
+        config=config,
+    )
     embedded = parts.map_batches(
-        PartEmbedder,
-        fn_constructor_kwargs={
-            "open_embedder": open_embedder,
-            "uri": model.uri,
-            "fingerprint": model.fingerprint,
-            "dataset": dataset.artifact,
-            "split": split,
-            "config": config,
-        },
-        batch_size=1,
-        batch_format="pyarrow",
-        compute=ActorPoolStrategy(min_size=1, max_size=max(1, most)),
-        num_cpus=1,
+        task, batch_size=1, batch_format="pyarrow", compute=TaskPoolStrategy(size=max(1, most)), num_cpus=1
     )
     materialized: Dataset = embedded.materialize()
     return materialized
