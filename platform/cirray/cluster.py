@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from cirray.errors import CirrayError
@@ -34,7 +35,8 @@ def ray_cluster() -> Iterator[None]:
     """Be connected to Ray in the block: to `RAY_ADDRESS` where it is set (as in a submitted job), else to a new one.
 
     A Ray of our own listens on this machine only, and is gone after the block. Inside another such block, or where
-    the caller is connected already, nothing happens.
+    the caller is connected already, nothing happens. In the block standard output goes to standard error: Ray tells
+    there what befalls its processes, and standard output is for results.
     """
     set_ray_defaults()
     import ray
@@ -54,10 +56,11 @@ def ray_cluster() -> Iterator[None]:
         )
         _protect_token()
     _quieten()
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 @contextmanager
