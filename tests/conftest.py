@@ -35,6 +35,15 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real annotation files and pictures, which lies beside the checkout where there is one."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the real data is not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URI of a bucket in a real S3, which the environment of this and of later processes points at."""
     from infra.local.object_store import object_store

@@ -12,7 +12,7 @@ from cirray.composers import ModelConfig, Retriever, TirgLastConvConfig
 from cirray.datasets.css import CssConfig, Split, encode_png, generate, item_table, render, triplet_table
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.raw import table_bytes
-from cirray.datasets.schema import ITEMS, TRIPLETS
+from cirray.datasets.schema import ITEMS, joined
 from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig, Vocabulary
 from cirray.index import Shard, shard_of
 from cirray.index.version import index_file, items_file
@@ -38,15 +38,11 @@ def put_dataset(root: Root, num_scenes: int) -> Artifact:
     world = generate(CssConfig(num_scenes=num_scenes, test_modifications_per_scene=1.0, seed=5), SPLIT)
     rows = item_table(world)
     count = rows.num_rows
-    items = pa.table(
+    pictures = [encode_png(render(scene, 64)) for scene in world.scenes]
+    items = pa.Table.from_pylist(
         [
-            rows["item_id"],
-            rows["label"],
-            rows["caption"],
-            pa.array([[SPLIT]] * count, pa.list_(pa.string())),
-            pa.array([64] * count, pa.int32()),
-            pa.array([64] * count, pa.int32()),
-            pa.array([encode_png(render(scene, 64)) for scene in world.scenes], pa.binary()),
+            {**row, "width": 64, "height": 64, "image": picture}
+            for row, picture in zip(rows.to_pylist(), pictures, strict=True)
         ],
         schema=ITEMS,
     )
@@ -56,7 +52,7 @@ def put_dataset(root: Root, num_scenes: int) -> Artifact:
         put_file(place, f"items/part-{number:05d}.parquet", table_bytes(part), rows=part.num_rows)
         for number, part in enumerate(parts)
     ]
-    triplets = triplet_table(world).select(TRIPLETS.names).cast(TRIPLETS)
+    triplets = triplet_table(world)
     files.append(put_file(place, f"triplets-{SPLIT}/part-00000.parquet", table_bytes(triplets), rows=len(triplets)))
     return _commit(root.dataset(DATASET).version("d" * 64), "dataset", DATASET, files, {}, {})
 
@@ -64,7 +60,7 @@ def put_dataset(root: Root, num_scenes: int) -> Artifact:
 def put_bundle(root: Root, dataset: PreparedDataset, *, seed: int = 0, version_of: int | None = None) -> Artifact:
     """Write a model with random weights that knows the words of the dataset, under the version of a seed."""
     torch.manual_seed(seed)
-    vocabulary = Vocabulary.of(dataset.triplets(SPLIT)["text"].to_pylist())
+    vocabulary = Vocabulary.of([joined(texts) for texts in dataset.triplets(SPLIT)["texts"].to_pylist()])
     config = ModelConfig(
         preprocessing=Preprocessing(height=32, width=32),
         image_encoder=SmallCnnConfig(widths=(8, 8), strides=(4, 2)),

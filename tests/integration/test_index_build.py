@@ -17,7 +17,7 @@ import ray
 from PIL import Image
 
 from cirray.datasets.prepared import PreparedDataset
-from cirray.datasets.schema import ITEMS, TRIPLETS
+from cirray.datasets.schema import ITEMS, triplets_table
 from cirray.errors import ArtifactError, MismatchError
 from cirray.index import IndexConfig, IndexVersion, Verification, build, merge, shard_of
 from cirray.index.build import BuildResult, build_index
@@ -108,6 +108,8 @@ def write_dataset(root: Root, *, with_triplets: bool = True) -> PreparedDataset:
             "item_id": f"item-{number:03d}",
             "label": f"label-{number % DISTINCT}",
             "caption": f"picture {number % DISTINCT}",
+            "category": "",
+            "attributes": [],
             "splits": [] if number % 7 == 0 else ["test"],
             "width": 8,
             "height": 8,
@@ -119,7 +121,7 @@ def write_dataset(root: Root, *, with_triplets: bool = True) -> PreparedDataset:
         {
             "query_id": f"q{number:03d}",
             "reference_id": f"item-{number:03d}",
-            "text": "make it " + "x" * number,
+            "texts": ["make it " + "x" * number],
             "target_id": f"item-{(number + 1) % NUM_ITEMS:03d}",
         }
         for number in range(NUM_ITEMS)
@@ -135,9 +137,7 @@ def write_dataset(root: Root, *, with_triplets: bool = True) -> PreparedDataset:
         for part in range(PARTS)
     ]
     if with_triplets:
-        files.append(
-            put_file(place, "triplets-test/part-00000.parquet", _parquet(pa.Table.from_pylist(triplets, TRIPLETS)))
-        )
+        files.append(put_file(place, "triplets-test/part-00000.parquet", _parquet(triplets_table(triplets))))
     manifest = Manifest(kind="dataset", name="tiny", fingerprint="d" * 64, files=tuple(files))
     return PreparedDataset(commit(place, manifest))
 

@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cirray.datasets import SOURCE_ITEMS, TRIPLETS, PreparedDataset, readers, write_css
+from cirray.datasets import SOURCE_ITEMS, TRIPLETS, PreparedDataset, Source, SourceTables, write_css
 from cirray.datasets.css import CssConfig
+from cirray.datasets.css_source import Css2d, Css2dConfig
 from cirray.datasets.raw import table_bytes
 from cirray.errors import ArtifactError, DataError
 from cirray.prepare import PrepareConfig, PrepareResult, pipeline, prepare
@@ -36,7 +37,7 @@ pytestmark = [
 ]
 
 WORLD = CssConfig(num_scenes=30, train_modifications_per_scene=2, test_modifications_per_scene=2, image_size=32)
-CONFIG = PrepareConfig(part_rows=100, row_group_size=32, max_reject_share=0.2)
+CONFIG = PrepareConfig(reader=Css2dConfig(), part_rows=100, row_group_size=32, max_reject_share=0.2)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Case:
     source: Location
 
     def prepare(self, config: PrepareConfig = CONFIG) -> PrepareResult:
-        return prepare(self.root, "toy", "css-2d", self.source, config)
+        return prepare(self.root, "toy", self.source, config)
+
+    def tables(self) -> SourceTables:
+        return Css2d(Css2dConfig()).read(Source.open(self.source))
 
     def path(self, name: str) -> Path:
         return Path(self.source.path) / name
@@ -79,14 +83,14 @@ def test_a_source_becomes_a_dataset_once(place_uri: str, monkeypatch: pytest.Mon
     root = Root.open(place_uri)
     source = root.raw("toy")
     counts = write_css(WORLD, source).counts
-    first = prepare(root, "toy", "css-2d", source, CONFIG)
+    first = prepare(root, "toy", source, CONFIG)
     assert first.changed
     assert first.counts == counts | {"rejects": 0}
     assert first.rejects == {}
     before = list(root.place.files())
 
     monkeypatch.setattr(pipeline, "prepare_parts", lambda *_: pytest.fail("pictures were read again"))
-    second = prepare(root, "toy", "css-2d", source, CONFIG)
+    second = prepare(root, "toy", source, CONFIG)
     assert not second.changed
     assert (second.artifact.version, second.counts) == (first.artifact.version, first.counts)
     assert list(root.place.files()) == before
@@ -94,7 +98,7 @@ def test_a_source_becomes_a_dataset_once(place_uri: str, monkeypatch: pytest.Mon
 
 
 def test_the_dataset_is_what_the_source_was(case: Case) -> None:
-    tables = readers["css-2d"](case.source)
+    tables = case.tables()
     dataset = PreparedDataset(case.prepare().artifact)
     items = sorted(tables.items.to_pylist(), key=lambda row: str(row["item_id"]))
     assert len(dataset.item_parts) == -(-len(items) // CONFIG.part_rows)
@@ -111,11 +115,11 @@ def test_the_dataset_is_what_the_source_was(case: Case) -> None:
 def test_the_bytes_depend_on_the_source_alone(case: Case, tmp_path: Path) -> None:
     """The same in another root, and the same as without Ray, one part after the other."""
     artifact = case.prepare().artifact
-    other = prepare(Root.open(str(tmp_path / "b"), create=True), "other", "css-2d", case.source, CONFIG).artifact
+    other = prepare(Root.open(str(tmp_path / "b"), create=True), "other", case.source, CONFIG).artifact
     assert other.manifest.files == artifact.manifest.files
     assert other.version == artifact.version
 
-    items = readers["css-2d"](case.source).items.sort_by("item_id")
+    items = case.tables().items.sort_by("item_id")
     alone = Location.parse(str(tmp_path / "alone"))
     entries = []
     for number, start in enumerate(range(0, items.num_rows, CONFIG.part_rows)):
@@ -127,13 +131,13 @@ def test_the_bytes_depend_on_the_source_alone(case: Case, tmp_path: Path) -> Non
 
 def test_progress_goes_from_none_to_all_parts(case: Case) -> None:
     calls: list[tuple[int, int]] = []
-    result = prepare(case.root, "toy", "css-2d", case.source, CONFIG, lambda done, total: calls.append((done, total)))
+    result = prepare(case.root, "toy", case.source, CONFIG, lambda done, total: calls.append((done, total)))
     parts = len(PreparedDataset(result.artifact).item_parts)
     assert calls == [(done, parts) for done in range(parts + 1)]
 
 
 def test_what_is_broken_is_rejected_with_its_reason(case: Case) -> None:
-    triplets = readers["css-2d"](case.source).triplets["train"].to_pylist()
+    triplets = case.tables().triplets["train"].to_pylist()
     # Each target belongs to exactly one triplet.
     broken, missing, empty = (triplets[index] for index in (0, 5, 9))
     picture = {row["query_id"]: f"images/{row['target_id']}.png" for row in (broken, missing, empty)}
@@ -141,7 +145,8 @@ def test_what_is_broken_is_rejected_with_its_reason(case: Case) -> None:
     case.path(picture[missing["query_id"]]).unlink()
     case.path(picture[empty["query_id"]]).write_bytes(b"")
     case.edit("items.parquet", SOURCE_ITEMS, lambda rows: [*rows, rows[3]])
-    unknown, silent = ({**triplets[20], "query_id": "new0", "reference_id": "nobody"}, triplets[21] | {"text": " "})
+    unknown = {**triplets[20], "query_id": "new0", "reference_id": "nobody"}
+    silent = triplets[21] | {"texts": [" "]}
     case.edit("triplets-train.parquet", TRIPLETS, lambda rows: [*rows[:21], silent, *rows[22:], unknown])
 
     result = case.prepare()
@@ -160,7 +165,7 @@ def test_what_is_broken_is_rejected_with_its_reason(case: Case) -> None:
     }
     assert result.rejects == dict(Counter(r.reason for r in rejects).most_common())
     assert result.counts["rejects"] == len(rejects)
-    assert result.counts["items"] == dataset.items.num_rows == readers["css-2d"](case.source).items.num_rows - 4
+    assert result.counts["items"] == dataset.items.num_rows == case.tables().items.num_rows - 4
     assert result.counts["triplets_train"] == dataset.triplets("train").num_rows == len(triplets) + 1 - 5
     gone = {broken["target_id"], missing["target_id"], empty["target_id"]}
     assert not gone & set(dataset.items["item_id"].to_pylist())
@@ -250,7 +255,7 @@ def test_two_preparations_of_the_same_end_in_one_version(place_uri: str, world: 
 
     def run() -> PrepareResult:
         start.wait(30)
-        return prepare(root, "toy", "css-2d", source, CONFIG)
+        return prepare(root, "toy", source, CONFIG)
 
     with ThreadPoolExecutor(2) as pool:
         one, other = (future.result(120) for future in [pool.submit(run), pool.submit(run)])
@@ -263,7 +268,7 @@ def test_two_preparations_of_the_same_end_in_one_version(place_uri: str, world: 
 
 
 def test_an_error_in_a_worker_is_raised_as_what_it_is(case: Case) -> None:
-    items = readers["css-2d"](case.source).items.sort_by("item_id")
+    items = case.tables().items.sort_by("item_id")
     sizes = {path: case.path(path).stat().st_size for path in items["path"].to_pylist()}
     changed = "images/css_train_000001.png"
     sizes[changed] += 1
@@ -282,11 +287,12 @@ def test_rerunning_needs_no_ray(case: Case) -> None:
     case.prepare()
     code = (
         "import sys\n"
+        "from cirray.config import from_mapping\n"
         "from cirray.prepare import PrepareConfig, prepare\n"
         "from cirray.storage import Location, Root\n"
-        f"config = PrepareConfig.model_validate({CONFIG.model_dump()!r})\n"
+        f"config = from_mapping(PrepareConfig, {CONFIG.model_dump(mode='json')!r})\n"
         f"root, source = Root.open({case.root.uri!r}), Location.parse({case.source.uri!r})\n"
-        "assert not prepare(root, 'toy', 'css-2d', source, config).changed\n"
+        "assert not prepare(root, 'toy', source, config).changed\n"
         "assert 'ray' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

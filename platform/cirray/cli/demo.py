@@ -23,7 +23,7 @@ from cirray.cli.operations import (
     prepare_dataset,
     train_model,
 )
-from cirray.datasets import PreparedDataset
+from cirray.datasets import PreparedDataset, joined
 from cirray.datasets.css import CssConfig
 from cirray.evaluation.report import Picture, Question, render_report
 from cirray.service import start
@@ -105,16 +105,17 @@ def _ask(root: Root, dataset: PreparedDataset, display: Display) -> list[Questio
         return [_question(client, dataset, triplet) for triplet in three_triplets(dataset)]
 
 
-def three_triplets(dataset: PreparedDataset) -> list[dict[str, str]]:
+def three_triplets(dataset: PreparedDataset) -> list[dict[str, Any]]:
     """Return the first test triplet of each kind of change; not chosen by whether they are answered well."""
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for triplet in dataset.triplets("test").to_pylist():
-        found.setdefault(triplet["text"].split()[0], triplet)
+        found.setdefault(joined(triplet["texts"]).split()[0], triplet)
     return [found[kind] for kind in sorted(found)][:3]
 
 
-def _question(client: httpx.Client, dataset: PreparedDataset, triplet: dict[str, str]) -> Question:
-    body = {"reference": {"id": triplet["reference_id"]}, "text": triplet["text"], "limit": NUM_HITS}
+def _question(client: httpx.Client, dataset: PreparedDataset, triplet: dict[str, Any]) -> Question:
+    text = joined(triplet["texts"])
+    body = {"reference": {"id": triplet["reference_id"]}, "text": text, "limit": NUM_HITS}
     answer = client.post("/v1/search", json=body).raise_for_status().json()
     items = dataset.items.select(["item_id", "label", "caption"]).to_pylist()
     described = {item["item_id"]: item for item in items}
@@ -122,7 +123,7 @@ def _question(client: httpx.Client, dataset: PreparedDataset, triplet: dict[str,
     reference = f"/v1/items/{triplet['reference_id']}/image"
     return Question(
         _picture(client, reference, described[triplet["reference_id"]]["caption"]),
-        triplet["text"],
+        text,
         tuple(
             _picture(client, hit["image_url"], hit["caption"], right=hit["label"] == target) for hit in answer["hits"]
         ),

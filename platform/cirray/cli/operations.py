@@ -36,10 +36,10 @@ def prepare_dataset(
     root: Root, name: str, reader: str, source: str | None, assignments: Sequence[str], display: Display
 ) -> Result:
     """Prepare the dataset `name` from a source, by default from the raw one of that name under the root."""
-    config = override(PrepareConfig(), assignments)
+    config = override(PrepareConfig.of(reader), assignments)
     place = Location.parse(source) if source else root.raw(name)
     with display.step(f"prepare {name}") as step:
-        result = prepare(root, name, reader, place, config, step)
+        result = prepare(root, name, place, config, step)
     if not result.changed:
         display.say(f"unchanged: {result.artifact.place}")
     if result.counts["rejects"]:

@@ -10,21 +10,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import ValidationError
 
-from cirray.config import Config
+from cirray.config import Choice, Config
 from cirray.datasets.css import SPLITS, CssConfig, World, generate, image_files, tables
 from cirray.datasets.raw import Progress, read_table, table_bytes, write_files
 from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS
-from cirray.datasets.source import SourceTables, readers
+from cirray.datasets.source import Reader, Source, SourceTables, readers
 from cirray.errors import DataError
 from cirray.storage import Location
 
-READER = "css-2d"
+READER: Literal["css-2d"] = "css-2d"
 MARKER = "dataset.json"
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Goes up when the same settings no longer give the same world."""
 
 
@@ -89,24 +90,35 @@ def write_css(config: CssConfig, place: Location, progress: Progress | None = No
     return WriteResult(True, marker.counts)
 
 
-@readers.register(READER)
-def css_2d(source: Location) -> SourceTables:
-    """Read a source that `write_css` wrote.
+class Css2dConfig(Choice):
+    """Settings of `Css2d`: none but its name."""
 
-    Raises:
-        DataError: it was not finished, is of another kind, or its tables are not what they should be.
-        StorageError: it cannot be read.
-    """
-    if not (source / MARKER).exists():
-        raise DataError(
-            f"{source} has no {MARKER}: its generation was not finished, or it is no CSS-2D source.",
-            hint="Generate it with `cirray generate css-2d --root …`.",
+    name: Literal["css-2d"] = READER
+
+
+@readers.register(READER)
+class Css2d(Reader):
+    """Reads a source that `write_css` wrote."""
+
+    Config = Css2dConfig
+
+    def read(self, source: Source) -> SourceTables:
+        """Return the tables of `source`.
+
+        Raises:
+            DataError: it was not finished, is of another kind, or its tables are not what they should be.
+            StorageError: it cannot be read.
+        """
+        if MARKER not in source:
+            raise DataError(
+                f"{source} has no {MARKER}: its generation was not finished, or it is no CSS-2D source.",
+                hint="Generate it with `cirray generate css-2d --root …`.",
+            )
+        _read_marker(source.place)
+        return SourceTables(
+            items=read_table(source.place / "items.parquet", SOURCE_ITEMS),
+            triplets={split: read_table(source.place / _triplets_file(split), TRIPLETS) for split in SPLITS},
         )
-    _read_marker(source)
-    return SourceTables(
-        items=read_table(source / "items.parquet", SOURCE_ITEMS),
-        triplets={split: read_table(source / _triplets_file(split), TRIPLETS) for split in SPLITS},
-    )
 
 
 def _same_world(config: CssConfig, place: Location) -> CssMarker:
@@ -151,19 +163,12 @@ def _write_tables(worlds: list[World], place: Location) -> dict[str, int]:
     counts: dict[str, int] = {}
     items = []
     for world in worlds:
-        item_rows, triplet_rows = tables(world)
-        items.append(_source_items(item_rows))
-        triplets = triplet_rows.select(TRIPLETS.names).cast(TRIPLETS)
+        rows, triplets = tables(world)
+        items.append(rows)
         (place / _triplets_file(world.split)).write(table_bytes(triplets))
-        counts |= {f"items_{world.split}": item_rows.num_rows, f"triplets_{world.split}": triplets.num_rows}
+        counts |= {f"items_{world.split}": rows.num_rows, f"triplets_{world.split}": triplets.num_rows}
     (place / "items.parquet").write(table_bytes(pa.concat_tables(items)))
     return {"items": sum(table.num_rows for table in items), **counts}
-
-
-def _source_items(rows: pa.Table) -> pa.Table:
-    splits = pa.array([[split] for split in rows["split"].to_pylist()], SOURCE_ITEMS.field("splits").type)
-    columns = [rows[name] for name in SOURCE_ITEMS.names if name != "splits"]
-    return pa.Table.from_arrays([*columns, splits], schema=SOURCE_ITEMS)
 
 
 def _triplets_file(split: str) -> str:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import pyarrow as pa
 
-SOURCE_ITEMS = pa.schema(
-    [
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("path", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("caption", pa.string(), nullable=False),
-        pa.field("splits", pa.list_(pa.string()), nullable=False),
-    ]
-)
+SCHEMA_VERSION = 1
+"""Goes up when a column of a prepared dataset changes its name, type or meaning."""
+
+
+def _text(name: str) -> pa.Field:
+    return pa.field(name, pa.string(), nullable=False)
+
+
+def _texts(name: str) -> pa.Field:
+    return pa.field(name, pa.list_(pa.string()), nullable=False)
+
+
+_DESCRIPTION = [_text("label"), _text("caption"), _text("category"), _texts("attributes"), _texts("splits")]
+
+SOURCE_ITEMS = pa.schema([_text("item_id"), _text("path"), *_DESCRIPTION])
 """Items as a reader finds them.
 
-`path` is relative to the source. Two items of the same `label` are the same answer to a query. `splits` names the
-galleries that the item belongs to: an item may be in none, one or several.
+`path` is relative to the source. Two items of the same `label` are the same answer to a query. `caption` describes
+the item; `category` is its part of the dataset where that has several ("dress"), else empty; `attributes` are its
+tags. `splits` names the galleries that the item belongs to: an item may be in none, one or several, and a split may
+have a smaller gallery beside its own, under a name of its own ("val" and "val-union").
 """
 
 ITEMS = pa.schema(
     [
-        pa.field("item_id", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("caption", pa.string(), nullable=False),
-        pa.field("splits", pa.list_(pa.string()), nullable=False),
+        _text("item_id"),
+        *_DESCRIPTION,
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         pa.field("image", pa.binary(), nullable=False),
@@ -34,20 +43,43 @@ ITEMS = pa.schema(
 
 TRIPLETS = pa.schema(
     [
-        pa.field("query_id", pa.string(), nullable=False),
-        pa.field("reference_id", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("target_id", pa.string(), nullable=False),
+        _text("query_id"),
+        _text("reference_id"),
+        _texts("texts"),
+        _text("target_id"),
+        _texts("other_target_ids"),
+        _texts("subset_ids"),
+        _text("category"),
     ]
 )
-"""One composed query a row: the reference, the modification text, the target."""
+"""One composed query a row: the reference, the modification text, the target.
 
-REJECTS = pa.schema(
-    [
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
-    ]
-)
+`texts` has at least one text; where there are several, each describes the same change in its own words, and protocols
+and recipes say whether they are joined or used one by one. `other_target_ids` are further right answers,
+`subset_ids` the few items among which the target must also be told apart (CIRR); both are mostly empty. `category` is
+that of the query, or empty.
+"""
+
+REJECTS = pa.schema([_text("kind"), _text("id"), _text("reason"), _text("detail")])
 """What was left out, and why: `kind` is "item" or "triplet", `reason` a kebab-case word."""
+
+
+def items_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as a table of schema `SOURCE_ITEMS`; what a row does not say is empty, and its label its id."""
+    return _table(({"label": row["item_id"], **row} for row in rows), SOURCE_ITEMS)
+
+
+def triplets_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return rows as a table of schema `TRIPLETS`; what a row does not say is empty."""
+    return _table(rows, TRIPLETS)
+
+
+def joined(texts: Iterable[str], joiner: str = " and ") -> str:
+    """Return the texts of one triplet as one, leaving out empty ones."""
+    return joiner.join(text.strip() for text in texts if text.strip())
+
+
+def _table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    empty = {field.name: [] if pa.types.is_list(field.type) else "" for field in schema}
+    # from_pylist takes the columns of the schema and leaves out others.
+    return pa.Table.from_pylist([{**empty, **row} for row in rows], schema=schema)

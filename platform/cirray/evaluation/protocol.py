@@ -11,6 +11,7 @@ import numpy as np
 from cirray.datasets.pictures import Pixels
 from cirray.datasets.pixels import open_pixels
 from cirray.datasets.prepared import PreparedDataset
+from cirray.datasets.schema import joined
 from cirray.evaluation.ranking import Floats, Ints, RankingTask, target_ranks
 from cirray.evaluation.recall import recall_at
 
@@ -91,7 +92,7 @@ def _embed(
     gallery = np.array([row_of[item] for item in gallery_table["item_id"].to_pylist()], dtype=np.int64)
     references = np.array([row_of[item] for item in triplets["reference_id"].to_pylist()], dtype=np.int64)
     targets = np.array([row_of[item] for item in triplets["target_id"].to_pylist()], dtype=np.int64)
-    texts = triplets["text"].to_pylist()
+    texts = [joined(texts) for texts in triplets["texts"].to_pylist()]
 
     total = -(-len(gallery) // BATCH) + -(-len(texts) // BATCH)
     done = 0

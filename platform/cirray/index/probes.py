@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from cirray.datasets.prepared import PreparedDataset
+from cirray.datasets.schema import joined
 from cirray.index.embed import embed_pictures
 from cirray.index.embedder import Embedder, Vectors
 
@@ -43,7 +44,8 @@ def _composed(embedder: Embedder, dataset: PreparedDataset, split: str, count: i
     triplets = dataset.triplets(split)
     rows = np.unique(np.linspace(0, triplets.num_rows - 1, min(count, triplets.num_rows)).astype(np.int64))
     chosen = triplets.take(pa.array(rows))
-    references, texts = chosen["reference_id"].to_pylist(), chosen["text"].to_pylist()
+    references = chosen["reference_id"].to_pylist()
+    texts = [joined(texts) for texts in chosen["texts"].to_pylist()]
     # Items are stored in the order of their ids, so in this order each part is read once.
     pictures = {item_id: dataset.image(item_id) for item_id in sorted(set(references))}
     batches = [np.zeros((0, embedder.dim), np.float32)]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
-from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS
+from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS, joined
 from cirray.datasets.source import SourceTables
 from cirray.errors import DataError
 from cirray.prepare import rejects as why
@@ -86,10 +87,11 @@ def check_triplets(split: str, triplets: pa.Table, known: set[str]) -> Checked:
     """
     good, rejects = [], []
     seen: set[str] = set()
-    for row, (query_id, reference, text, target) in enumerate(_rows(triplets, *TRIPLETS.names)):
+    columns = ("query_id", "reference_id", "texts", "target_id")
+    for row, (query_id, reference, texts, target) in enumerate(_rows(triplets, *columns)):
         found = (
             _wrong_id(query_id, row, seen)
-            or _wrong_text(text)
+            or _wrong_text(joined(texts))
             or ((why.UNKNOWN_REFERENCE, reference) if reference not in known else None)
             or ((why.UNKNOWN_TARGET, target) if target not in known else None)
         )
@@ -126,7 +128,7 @@ def _wrong_text(text: str) -> tuple[str, str] | None:
     return None if _WORD.search(text) else (why.TEXT_WITHOUT_WORDS, repr(text))
 
 
-def _rows(table: pa.Table, *columns: str) -> zip[tuple[str, ...]]:
+def _rows(table: pa.Table, *columns: str) -> zip[tuple[Any, ...]]:
     return zip(*(table[name].to_pylist() for name in columns), strict=True)
 
 

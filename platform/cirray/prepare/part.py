@@ -34,6 +34,8 @@ _COMPRESSION = {
     "item_id": "zstd",
     "label": "zstd",
     "caption": "zstd",
+    "category": "zstd",
+    "attributes.list.element": "zstd",
     "splits.list.element": "zstd",
     "width": "zstd",
     "height": "zstd",

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cirray.datasets.raw import Progress, table_bytes
-from cirray.datasets.source import SourceTables, readers
+from cirray.datasets.schema import SCHEMA_VERSION
+from cirray.datasets.source import Source, SourceTables, readers
 from cirray.prepare.checks import check_items, check_splits, check_triplets, drop_rejected_items
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.parallel import prepare_parts
@@ -18,7 +19,6 @@ from cirray.prepare.rejects import check_share, count_reasons, rejects_of, rejec
 from cirray.storage import (
     Artifact,
     FileEntry,
-    FileStat,
     Location,
     Manifest,
     Root,
@@ -27,7 +27,7 @@ from cirray.storage import (
     put_file,
 )
 
-PREPARE_VERSION = 1
+PREPARE_VERSION = 2
 """Goes up when the same source and settings no longer give the same dataset."""
 
 REJECTS_FILE = "rejects.parquet"
@@ -55,9 +55,8 @@ class PrepareResult:
 def prepare(
     root: Root,
     name: str,
-    reader: str,
     source: Location,
-    config: PrepareConfig | None = None,
+    config: PrepareConfig,
     progress: Progress = lambda done, total: None,
 ) -> PrepareResult:
     """Make the dataset `name` from a raw source, and point its alias "latest" at it.
@@ -68,25 +67,21 @@ def prepare(
     Args:
         root: where the dataset goes.
         name: of the dataset.
-        reader: name of the reader of the source's layout.
         source: folder or prefix of the source.
-        config: the settings; by default those of `PrepareConfig`.
+        config: the reader of its layout, and all other settings.
         progress: called with (parts done, parts in all).
 
     Raises:
         DataError: the source is not in the reader's layout, or too much of it was rejected.
         StorageError: something cannot be read or written.
-        UnknownNameError: there is no such reader.
     """
     started = time.monotonic()
-    config = config or PrepareConfig()
-    read = readers[reader]
-    listing = source_files(source)
-    draft = draft_manifest(name, reader, source, config, listing)
+    listed = Source.open(source)
+    draft = draft_manifest(name, listed, config)
     shelf = root.dataset(name)
     changed = not shelf.has(draft.fingerprint)
     if changed:
-        artifact = _make(shelf.version(draft.fingerprint), draft, read(source), source, listing, config, progress)
+        artifact = _make(shelf.version(draft.fingerprint), draft, listed, config, progress)
     else:
         artifact = Artifact.open(shelf.version(draft.fingerprint), shelf.kind)
         _check_made(artifact, config)
@@ -95,47 +90,38 @@ def prepare(
     return PrepareResult(artifact, changed, manifest.counts, manifest.details["rejects"], time.monotonic() - started)
 
 
-def source_files(source: Location) -> list[FileStat]:
-    """Return the files of a source, sorted by path; hidden ones, such as what a killed writer left, do not count."""
-    return [file for file in source.files() if not file.path.rpartition("/")[2].startswith(".")]
-
-
-def draft_manifest(
-    name: str, reader: str, source: Location, config: PrepareConfig, listing: list[FileStat]
-) -> Manifest:
+def draft_manifest(name: str, source: Source, config: PrepareConfig) -> Manifest:
     """Return all of the manifest that is known before anything is made."""
-    settings = {"reader": reader, "prepare_version": PREPARE_VERSION, **config.identity()}
-    inputs = {"source": fingerprint([list(asdict(file).values()) for file in listing])}
+    settings = {"prepare_version": PREPARE_VERSION, "schema_version": SCHEMA_VERSION, **config.identity()}
+    inputs = {"source": fingerprint([list(asdict(file).values()) for file in source.files])}
     return Manifest(
         kind="dataset",
         name=name,
         fingerprint=fingerprint({"inputs": inputs, "settings": settings}),
         inputs=inputs,
         settings=settings,
-        details={"source": source.uri},
+        details={"source": source.place.uri},
     )
 
 
 def _make(
     target: Location,
     draft: Manifest,
-    tables: SourceTables,
-    source: Location,
-    listing: list[FileStat],
+    source: Source,
     config: PrepareConfig,
     progress: Progress,
 ) -> Artifact:
+    tables: SourceTables = readers[config.reader.name](config.reader).read(source)
     check_splits(tables)
     totals = {"item": tables.items.num_rows, "triplet": sum(t.num_rows for t in tables.triplets.values())}
-    sizes = {file.path: file.bytes for file in listing}
     listed = set(tables.items["item_id"].to_pylist())
-    items = check_items(tables.items, sizes)
+    items = check_items(tables.items, source.sizes)
     triplets = {split: check_triplets(split, rows, listed) for split, rows in sorted(tables.triplets.items())}
     rejects = [*items.rejects, *(reject for checked in triplets.values() for reject in checked.rejects)]
     # Tables that are bad enough by themselves are refused before the first picture is read.
     check_share(rejects, totals, config.max_reject_share)
 
-    parts = prepare_parts(items.table, sizes, source, target, config, progress)
+    parts = prepare_parts(items.table, source.sizes, source.place, target, config, progress)
     rejects += [reject for part in parts for reject in part.rejects]
     kept = _without(items.table, {reject.id for part in parts for reject in part.rejects})
     kept_ids = set(kept["item_id"].to_pylist())

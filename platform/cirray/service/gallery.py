@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cirray.datasets.prepared import PreparedDataset
+from cirray.datasets.schema import joined, triplets_table
 from cirray.errors import UnknownItemError
 
 
@@ -81,8 +82,8 @@ class Gallery:
             queries = own if own.num_rows else queries
         rows = np.unique(np.linspace(0, queries.num_rows - 1, min(limit, queries.num_rows)).astype(np.int64))
         chosen = queries.take(pa.array(rows))
-        pairs = zip(chosen["reference_id"].to_pylist(), chosen["text"].to_pylist(), strict=True)
-        return [(self.item(reference), text) for reference, text in pairs]
+        pairs = zip(chosen["reference_id"].to_pylist(), chosen["texts"].to_pylist(), strict=True)
+        return [(self.item(reference), joined(texts)) for reference, texts in pairs]
 
     @cached_property
     def _items(self) -> pa.Table:
@@ -96,8 +97,8 @@ class Gallery:
     def _queries(self) -> pa.Table:
         """The split's queries whose reference is in the gallery; none where the split has no queries."""
         if self.split not in self.dataset.splits:
-            return pa.table({"reference_id": pa.array([], pa.string()), "text": pa.array([], pa.string())})
-        queries = self.dataset.triplets(self.split).select(["reference_id", "text"])
+            return triplets_table([])
+        queries = self.dataset.triplets(self.split)
         return queries.filter(pc.is_in(queries["reference_id"], self._items["item_id"].combine_chunks()))
 
     def _rows(self, start: int, stop: int) -> list[GalleryItem]:

@@ -15,7 +15,7 @@ from ray.train.v2.api.config import FailureConfig
 from cirray.bundles import save_bundle
 from cirray.cluster import own_errors, ray_cluster
 from cirray.config import Config
-from cirray.datasets import PreparedDataset
+from cirray.datasets import PreparedDataset, joined
 from cirray.encoders import Vocabulary
 from cirray.errors import TrainingError
 from cirray.recipes import RunConfig
@@ -92,7 +92,8 @@ def train(
         triplets = dataset.triplets(config.split)
         check_divisible(config.training.batch_size, scaling.workers)
         steps_in_epoch(triplets.num_rows, config.training.batch_size)
-        vocabulary = Vocabulary.of(triplets["text"].to_pylist(), config.model.tokenizer, config.model.on_unknown)
+        texts = [joined(texts) for texts in triplets["texts"].to_pylist()]
+        vocabulary = Vocabulary.of(texts, config.model.tokenizer, config.model.on_unknown)
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_sign)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
     shelf.point_at(bundle.version)

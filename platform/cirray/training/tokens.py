@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import ray.data
 
-from cirray.datasets import PreparedDataset
+from cirray.datasets import PreparedDataset, joined
 from cirray.encoders import Vocabulary
 
 BLOCK = 8192
@@ -16,7 +16,7 @@ def tokenised(dataset: PreparedDataset, split: str, vocabulary: Vocabulary) -> r
 
     def tokenise(parts: pa.Table) -> pa.Table:
         triplets = pa.concat_tables([dataset.part(name) for name in parts["name"].to_pylist()])
-        ids, lengths = vocabulary.encode(triplets["text"].to_pylist())
+        ids, lengths = vocabulary.encode([joined(texts) for texts in triplets["texts"].to_pylist()])
         tokens = [row[:length].tolist() for row, length in zip(ids, lengths, strict=True)]
         return triplets.append_column("tokens", pa.array(tokens, type=pa.list_(pa.int64())))
 

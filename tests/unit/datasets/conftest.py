@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from cirray.datasets import ITEMS, TRIPLETS, PreparedDataset
+from cirray.datasets import ITEMS, PreparedDataset, triplets_table
 from cirray.datasets.raw import table_bytes
 from cirray.storage import Location, Manifest, commit, put_file
 
@@ -35,8 +35,8 @@ def make_dataset(tmp_path: Path) -> Callable[..., PreparedDataset]:
             part = f"items/part-{start // ITEMS_PER_PART:05d}.parquet"
             files.append(put_file(place, part, table_bytes(table), rows=table.num_rows))
         for split, pair in {"test": ("i001", "i003"), "train": ("i002", "i004")}.items():
-            row = {"query_id": f"{split}-q0", "reference_id": pair[0], "text": "make it red", "target_id": pair[1]}
-            table = pa.Table.from_pylist([row], schema=TRIPLETS)
+            row = {"query_id": f"{split}-q0", "reference_id": pair[0], "texts": ["make it red"], "target_id": pair[1]}
+            table = triplets_table([row])
             files.append(put_file(place, f"triplets-{split}/part-00000.parquet", table_bytes(table), rows=1))
         manifest = Manifest(kind="dataset", name=name, fingerprint="f" * 64, files=tuple(files))
         return PreparedDataset(commit(place, manifest))
@@ -52,6 +52,8 @@ def _item(index: int, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -
         "item_id": f"i{index:03d}",
         "label": f"label {index}",
         "caption": "",
+        "category": "",
+        "attributes": [],
         "splits": splits,
         "width": 8,
         "height": 6,

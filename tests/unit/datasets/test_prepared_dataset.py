@@ -34,7 +34,15 @@ def test_triplets_of_a_split(make_dataset: MakeDataset) -> None:
     triplets = dataset.triplets("test")
     assert triplets.schema == TRIPLETS
     assert triplets.to_pylist() == [
-        {"query_id": "test-q0", "reference_id": "i001", "text": "make it red", "target_id": "i003"}
+        {
+            "query_id": "test-q0",
+            "reference_id": "i001",
+            "texts": ["make it red"],
+            "target_id": "i003",
+            "other_target_ids": [],
+            "subset_ids": [],
+            "category": "",
+        }
     ]
 
 

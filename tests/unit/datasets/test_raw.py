@@ -10,7 +10,8 @@ from cirray.datasets.raw import BATCH, read_table, table_bytes, write_files
 from cirray.errors import DataError, StorageError
 from cirray.storage import Location
 
-ROW = {"item_id": "a", "path": "a.png", "label": "l", "caption": "c", "splits": ["train"]}
+EMPTY = {"item_id": "", "path": "", "label": "", "caption": "", "category": "", "attributes": [], "splits": []}
+ROW = EMPTY | {"item_id": "a", "path": "a.png", "label": "l", "caption": "c", "splits": ["train"]}
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_empty_cells_become_empty_values(place: Location) -> None:
     table = pa.Table.from_pylist([ROW, dict.fromkeys(ROW)])
     assert read_table(put(place, table), SOURCE_ITEMS).to_pylist() == [
         ROW,
-        {"item_id": "", "path": "", "label": "", "caption": "", "splits": []},
+        EMPTY,
     ]
 
 

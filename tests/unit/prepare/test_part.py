@@ -9,13 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from cirray.datasets import ITEMS, SOURCE_ITEMS, decode
+from cirray.config import override
+from cirray.datasets import ITEMS, decode, items_table
 from cirray.errors import BadImageError, DataError, StorageError
 from cirray.prepare import PrepareConfig
 from cirray.prepare.part import PartResult, check_picture, prepare_part
 from cirray.storage import Location
 
-CONFIG = PrepareConfig(row_group_size=4)
+CONFIG = override(PrepareConfig.of("css-2d"), ["row_group_size=4"])
 
 
 def picture(height: int, width: int, kind: str = "PNG", mode: str = "RGB", seed: int = 0) -> bytes:
@@ -53,7 +54,7 @@ class Source:
             }
             for i in range(10)
         ]
-        return pa.Table.from_pylist(rows, schema=SOURCE_ITEMS)
+        return items_table(rows)
 
     @property
     def sizes(self) -> list[int]:
@@ -156,7 +157,7 @@ def test_scaling_keeps_what_the_picture_shows() -> None:
 
 def test_a_scaled_part_says_the_new_size(source: Source) -> None:
     source.put(0, picture(100, 50))
-    first = source.written(source.prepare(PrepareConfig(max_image_side=20))).read().to_pylist()[0]
+    first = source.written(source.prepare(CONFIG.model_copy(update={"max_image_side": 20}))).read().to_pylist()[0]
     assert (first["width"], first["height"]) == decode(first["image"]).size == (10, 20)
 
 

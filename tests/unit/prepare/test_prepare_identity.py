@@ -8,22 +8,23 @@ from pathlib import Path
 import pytest
 
 from cirray.config import override
+from cirray.datasets import Source
 from cirray.errors import ConfigError, DataError, UnknownNameError
 from cirray.prepare import PrepareConfig, pipeline, prepare
-from cirray.prepare.pipeline import draft_manifest, source_files
+from cirray.prepare.pipeline import draft_manifest
 from cirray.storage import FileStat, Location, Root
 
 SOURCE = Location.parse("/nowhere/source")
+CONFIG = PrepareConfig.of("css-2d")
 LISTING = [FileStat("a.png", 10, 1), FileStat("b.png", 20, 2)]
 
 
 def digest(
     listing: list[FileStat] = LISTING,
-    config: PrepareConfig = PrepareConfig(),  # noqa: B008 (frozen)
-    reader: str = "css-2d",
+    config: PrepareConfig = CONFIG,
     name: str = "toy",
 ) -> str:
-    return draft_manifest(name, reader, SOURCE, config, listing).fingerprint
+    return draft_manifest(name, Source(SOURCE, tuple(listing)), config).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -43,41 +44,42 @@ def test_another_source_is_another_dataset(listing: list[FileStat]) -> None:
 
 @pytest.mark.parametrize("setting", ["part_rows=7", "row_group_size=7", "max_image_side=77"])
 def test_other_settings_are_another_dataset(setting: str) -> None:
-    assert digest(config=override(PrepareConfig(), [setting])) != digest()
+    assert digest(config=override(CONFIG, [setting])) != digest()
 
 
 def test_another_reader_or_version_of_the_code_is_another_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     before = digest()
-    assert digest(reader="other") != before
+    other = CONFIG.model_copy(update={"reader": CONFIG.reader.model_copy(update={"name": "other"})})
+    assert digest(config=other) != before
     monkeypatch.setattr(pipeline, "PREPARE_VERSION", pipeline.PREPARE_VERSION + 1)
     assert digest() != before
 
 
 def test_neither_name_nor_allowed_share_are_part_of_the_identity() -> None:
-    assert digest(name="other") == digest(config=PrepareConfig(max_reject_share=0.5)) == digest()
+    assert digest(name="other") == digest(config=override(CONFIG, ["max_reject_share=0.5"])) == digest()
 
 
 def test_hidden_files_are_no_part_of_a_source(tmp_path: Path) -> None:
     for path in ("images/b.png", "images/.b.png.0123", "a.txt", ".DS_Store"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(b"x")
-    assert [file.path for file in source_files(Location.parse(str(tmp_path)))] == ["a.txt", "images/b.png"]
+    assert [file.path for file in Source.open(Location.parse(str(tmp_path))).files] == ["a.txt", "images/b.png"]
 
 
 @pytest.mark.parametrize("setting", ["part_rows=0", "max_reject_share=1.5", "max_image_side=1", "part_row=5"])
 def test_settings_are_checked(setting: str) -> None:
     with pytest.raises(ConfigError, match=setting.partition("=")[0]):
-        override(PrepareConfig(), [setting])
+        override(CONFIG, [setting])
 
 
-def test_an_unknown_reader_is_an_error(tmp_path: Path) -> None:
+def test_an_unknown_reader_is_an_error() -> None:
     with pytest.raises(UnknownNameError, match="css-2d"):
-        prepare(Root.open(str(tmp_path)), "toy", "css-3d", SOURCE)
+        PrepareConfig.of("css-4d")
 
 
 def test_a_source_that_is_not_there_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"file:///nowhere/source has no dataset\.json"):
-        prepare(Root.open(str(tmp_path)), "toy", "css-2d", SOURCE)
+        prepare(Root.open(str(tmp_path)), "toy", SOURCE, CONFIG)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -94,6 +94,8 @@ def _write_dataset(root: Root, pictures: dict[str, bytes]) -> PreparedDataset:
             "item_id": item_id,
             "label": f"label of {item_id}",
             "caption": f"caption of {item_id}",
+            "category": "",
+            "attributes": [],
             "splits": ["test"],
             "width": 4,
             "height": 4,

@@ -59,7 +59,7 @@ def test_only_an_address_with_the_content_in_it_is_cached_for_good(api: Api, gal
 
 def test_examples_are_queries_of_the_dataset(api: Api, gallery: Gallery) -> None:
     triplets = gallery.dataset.triplets("test").to_pylist()
-    asked = {(row["reference_id"], row["text"]) for row in triplets}
+    asked = {(row["reference_id"], row["texts"][0]) for row in triplets}
     examples = api.get("/v1/examples?limit=5").json()["examples"]
     assert len(examples) == 5
     assert {(example["reference"]["id"], example["text"]) for example in examples} <= asked
@@ -68,7 +68,7 @@ def test_examples_are_queries_of_the_dataset(api: Api, gallery: Gallery) -> None
 def test_examples_of_a_reference_are_its_own_where_it_has_some(api: Api, gallery: Gallery) -> None:
     triplets = gallery.dataset.triplets("test").to_pylist()
     reference, target = triplets[0]["reference_id"], triplets[0]["target_id"]
-    own = {row["text"] for row in triplets if row["reference_id"] == reference}
+    own = {row["texts"][0] for row in triplets if row["reference_id"] == reference}
     examples = api.get("/v1/examples", params={"reference_id": reference, "limit": 200}).json()["examples"]
     assert {example["text"] for example in examples} == own
     assert {example["reference"]["id"] for example in examples} == {reference}

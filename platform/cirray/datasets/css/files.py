@@ -15,6 +15,7 @@ from cirray.datasets.css.render import render
 from cirray.datasets.css.scene import describe
 from cirray.datasets.css.split import Split
 from cirray.datasets.css.world import World, generate
+from cirray.datasets.schema import items_table, triplets_table
 
 
 def encode_png(image: NDArray[np.uint8]) -> bytes:
@@ -51,32 +52,32 @@ def raw_files(config: CssConfig, split: Split) -> Iterator[tuple[str, bytes]]:
 
 
 def item_table(world: World) -> pa.Table:
-    """Return one row a scene: `item_id`, `path`, `label`, `caption`, `split`, all strings."""
-    indices = range(len(world.scenes))
-    return _strings(
-        item_id=[item_id(world.split, index) for index in indices],
-        path=[image_path(world.split, index) for index in indices],
-        label=list(world.labels),
-        caption=[describe(scene) for scene in world.scenes],
-        split=[world.split for _ in indices],
+    """Return one row a scene, schema `SOURCE_ITEMS`."""
+    return items_table(
+        {
+            "item_id": item_id(world.split, index),
+            "path": image_path(world.split, index),
+            "label": label,
+            "caption": describe(scene),
+            "splits": [world.split],
+        }
+        for index, (scene, label) in enumerate(zip(world.scenes, world.labels, strict=True))
     )
 
 
 def triplet_table(world: World) -> pa.Table:
-    """Return one row a query: `query_id`, `reference_id`, `text`, `target_id`, `split`, all strings."""
-    return _strings(
-        query_id=[f"css_{world.split}_q{index:05d}" for index in range(len(world.queries))],
-        reference_id=[item_id(world.split, query.reference) for query in world.queries],
-        text=[query.text for query in world.queries],
-        target_id=[item_id(world.split, query.target) for query in world.queries],
-        split=[world.split for _ in world.queries],
+    """Return one row a query, schema `TRIPLETS`."""
+    return triplets_table(
+        {
+            "query_id": f"css_{world.split}_q{index:05d}",
+            "reference_id": item_id(world.split, query.reference),
+            "texts": [query.text],
+            "target_id": item_id(world.split, query.target),
+        }
+        for index, query in enumerate(world.queries)
     )
 
 
 def tables(world: World) -> tuple[pa.Table, pa.Table]:
     """Return `item_table` and `triplet_table` of `world`."""
     return item_table(world), triplet_table(world)
-
-
-def _strings(**columns: list[str]) -> pa.Table:
-    return pa.table({name: pa.array(values, type=pa.string()) for name, values in columns.items()})

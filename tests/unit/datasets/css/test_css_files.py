@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 
+from cirray.datasets import SOURCE_ITEMS, TRIPLETS
 from cirray.datasets.css import CssConfig, encode_png, generate, image_files, raw_files, render, tables
 
 TINY = CssConfig(num_scenes=12, seed=1)
@@ -66,29 +66,30 @@ def test_image_files_are_the_rendered_scenes_in_order(config: CssConfig) -> None
 def test_item_rows() -> None:
     world = generate(TINY, "train")
     items, _ = tables(world)
-    assert items.schema == pa.schema([(n, pa.string()) for n in ("item_id", "path", "label", "caption", "split")])
+    assert items.schema == SOURCE_ITEMS
     rows = items.to_pylist()
     assert len(rows) == len(world.scenes)
     assert rows[0]["item_id"] == "css_train_000000"
     assert rows[13]["path"] == "images/css_train_000013.png"
     assert [row["path"] for row in rows] == [path for path, _ in image_files(world)]
     assert [row["label"] for row in rows] == list(world.labels)
-    assert {row["split"] for row in rows} == {"train"}
+    assert all(row["splits"] == ["train"] for row in rows)
     assert len({row["caption"] for row in rows}) == len(set(world.labels))
 
 
 def test_triplet_rows() -> None:
     world = generate(TINY, "test")
     items, triplets = tables(world)
-    names = ("query_id", "reference_id", "text", "target_id", "split")
-    assert triplets.schema == pa.schema([(name, pa.string()) for name in names])
+    assert triplets.schema == TRIPLETS
     rows = triplets.to_pylist()
     assert rows[0] == {
         "query_id": "css_test_q00000",
         "reference_id": f"css_test_{world.queries[0].reference:06d}",
-        "text": world.queries[0].text,
+        "texts": [world.queries[0].text],
         "target_id": "css_test_000012",
-        "split": "test",
+        "other_target_ids": [],
+        "subset_ids": [],
+        "category": "",
     }
     known = set(items["item_id"].to_pylist())
     assert all(row["reference_id"] in known and row["target_id"] in known for row in rows)
