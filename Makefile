@@ -3,7 +3,7 @@ PYTHON ?= python3
 ROOT ?= demo
 BIN = .venv/bin
 
-.PHONY: install demo serve test lint format lock
+.PHONY: install demo serve test test-all lint format lock
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
@@ -18,6 +18,9 @@ serve: install
 	$(BIN)/cirray serve --root $(ROOT) --index css-2d $(ARGS)
 
 test: install
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: install
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: install

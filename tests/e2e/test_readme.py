@@ -6,13 +6,15 @@ import json
 import os
 import re
 import shlex
-import socket
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
+
+from infra.local.ports import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -60,12 +62,6 @@ def shell(script: str, cwd: Path, **extra: str) -> str:
     return done.stdout
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_the_two_commands_are_targets_of_the_makefile() -> None:
     assert [command.split() for command in block("Two commands")] == [["make", "demo"], ["make", "test"]]
     planned = shell("make --dry-run demo test", REPOSITORY)
@@ -98,12 +94,41 @@ def test_the_demo_goes_the_whole_way_and_the_second_time_does_nothing_again(tmp_
     assert second["recalls"] == first["recalls"]
     done_again = {step: took for step, took in second["seconds"].items() if step not in ("serve and ask", "total")}
     assert max(done_again.values()) < 5
+    the_verbs_find_everything_done(tmp_path)
+
+
+def the_verbs_find_everything_done(folder: Path) -> None:
+    """Run the README's verbs in a folder that has a demo, down to the query over HTTP."""
+    activate, *steps, serve = block("The verbs")
+    query = next(command for command in block("The verbs", 1) if command.startswith("curl"))
+    assert activate == "source .venv/bin/activate"  # of which `shell` does the same
+    for step in steps:
+        printed = shell(f"{smaller(step)} --json", folder)
+        assert json.loads(printed).get("changed", False) is False, step
+    port = free_ports(1)[0]
+    with subprocess.Popen(
+        shlex.split(f"{serve} --port {port}"),
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            assert server.stderr is not None
+            assert any(f"http://127.0.0.1:{port}" in line for line in server.stderr)
+            answer = json.loads(shell(query.replace("127.0.0.1:8000", f"127.0.0.1:{port}"), folder))
+            assert len(answer["hits"]) == 5
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.stderr.read()
+    assert server.returncode == 0
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_the_whole_chain_runs_as_jobs_on_a_cluster_with_everything_in_a_bucket(tmp_path: Path) -> None:
     commands = block("On a cluster and a bucket")
-    state, port = f"--state-dir {shlex.quote(str(tmp_path))}", free_port()
+    state, port = f"--state-dir {shlex.quote(str(tmp_path))}", free_ports(1)[0]
     script = []
     for command in commands:
         command = re.sub(r"(infra/local/\w+\.py \w+)", rf"\1 {state}", smaller(command)).replace(
