@@ -120,7 +120,7 @@ def the_verbs_find_everything_done(folder: Path) -> None:
             assert len(answer["hits"]) == 5
         finally:
             server.send_signal(signal.SIGINT)
-            server.stderr.read()
+            server.communicate(timeout=60)
     assert server.returncode == 0
 
 

@@ -13,7 +13,7 @@ from cirray.bundles import Bundle
 from cirray.config import override
 from cirray.datasets import PreparedDataset
 from cirray.errors import ConfigError, TrainingError
-from cirray.evaluation import evaluate
+from cirray.evaluation import evaluate, protocols
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Artifact, Location, Root
 from cirray.training import Scaling, Sign, train
@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_metrics_twice(
     assert trained
     assert losses(bundle) == losses(undisturbed[1])
     recalls = [
-        evaluate(Bundle.open(artifact), dataset_of(each), "test").recalls
+        evaluate(Bundle.open(artifact), dataset_of(each), "test", protocols["standard"]).metrics
         for each, artifact in ((root, bundle), undisturbed)
     ]
     assert recalls[0] == recalls[1]

@@ -7,22 +7,25 @@ from pydantic import ValidationError
 from cirray.config import Config
 from cirray.datasets import PreparedDataset
 from cirray.errors import ArtifactError
-from cirray.evaluation import Evaluation
+from cirray.evaluation import Evaluation, Metrics, Protocol
 from cirray.storage import Artifact, Location, library_versions
 
 
 class EvaluationRecord(Config):
-    """One model's recalls on one split of one dataset version.
+    """One model's metrics on one split of one dataset version, under one protocol.
 
     Attributes:
         model: "name@version".
         model_fingerprint: of the bundle's content.
         dataset: "name@version".
         dataset_fingerprint: of the dataset's content.
-        split: whose queries and gallery.
+        split: whose queries.
+        protocol: name of the protocol.
+        rules: of the protocol.
         num_queries: how many queries.
-        num_gallery: how many gallery items.
-        recalls: in percent, by "R@k".
+        num_gallery: how many gallery items, over all galleries.
+        metrics: in percent, by name ("R@1"); means over the categories where there are some.
+        categories: the same for each category.
         versions: of the libraries that measured.
     """
 
@@ -31,14 +34,19 @@ class EvaluationRecord(Config):
     dataset: str
     dataset_fingerprint: str
     split: str
+    protocol: str
+    rules: Protocol
     num_queries: int
     num_gallery: int
-    recalls: dict[str, float]
+    metrics: Metrics
+    categories: dict[str, Metrics]
     versions: dict[str, str]
 
 
-def save_evaluation(bundle: Artifact, dataset: PreparedDataset, evaluation: Evaluation) -> EvaluationRecord:
-    """Write down an evaluation of `bundle` on `dataset` and return the record.
+def save_evaluation(
+    bundle: Artifact, dataset: PreparedDataset, protocol: Protocol, evaluation: Evaluation
+) -> EvaluationRecord:
+    """Write down an evaluation of `bundle` on `dataset` under `protocol` and return the record.
 
     Raises:
         StorageError: it cannot be written.
@@ -49,31 +57,37 @@ def save_evaluation(bundle: Artifact, dataset: PreparedDataset, evaluation: Eval
         dataset=f"{dataset.name}@{dataset.artifact.version}",
         dataset_fingerprint=dataset.fingerprint,
         split=evaluation.split,
+        protocol=protocol.name,
+        rules=protocol,
         num_queries=evaluation.num_queries,
         num_gallery=evaluation.num_gallery,
-        recalls=evaluation.recalls,
+        metrics=evaluation.metrics,
+        categories=evaluation.categories,
         versions=library_versions(),
     )
-    _place(bundle, dataset, evaluation.split).write(record.model_dump_json(indent=1).encode())
+    _place(bundle, dataset, evaluation.split, protocol).write(record.model_dump_json(indent=1).encode())
     return record
 
 
-def find_evaluation(bundle: Artifact, dataset: PreparedDataset, split: str) -> EvaluationRecord | None:
-    """Return the record of an earlier evaluation of the same model on the same data, or None.
+def find_evaluation(
+    bundle: Artifact, dataset: PreparedDataset, split: str, protocol: Protocol
+) -> EvaluationRecord | None:
+    """Return the record of an earlier evaluation of the same model on the same data by the same rules, or None.
 
     Raises:
         ArtifactError: the record is corrupt.
     """
-    place = _place(bundle, dataset, split)
+    place = _place(bundle, dataset, split, protocol)
     if not place.exists():
         return None
     try:
         record = EvaluationRecord.model_validate_json(place.read())
     except ValidationError as error:
         raise ArtifactError(f"The evaluation {place} is corrupt.", hint="Delete it and evaluate again.") from error
-    same = (record.model_fingerprint, record.dataset_fingerprint) == (bundle.digest, dataset.fingerprint)
-    return record if same else None
+    measured = (record.model_fingerprint, record.dataset_fingerprint, record.rules)
+    return record if measured == (bundle.digest, dataset.fingerprint, protocol) else None
 
 
-def _place(bundle: Artifact, dataset: PreparedDataset, split: str) -> Location:
-    return bundle.place / "evaluations" / f"{dataset.name}@{dataset.artifact.version}-{split}.json"
+def _place(bundle: Artifact, dataset: PreparedDataset, split: str, protocol: Protocol) -> Location:
+    name = f"{dataset.name}@{dataset.artifact.version}-{split}-{protocol.name}.json"
+    return bundle.place / "evaluations" / name

@@ -94,12 +94,16 @@ def evaluate(
     root: RootOption,
     dataset: DatasetOption = None,
     split: SplitOption = "test",
+    protocol: Annotated[
+        str | None, typer.Option(help="How queries are put and what counts as found; by default the dataset's own.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model's recall on a split."""
+    """Measure a model's recall on a split, under a named protocol."""
     from cirray.cli.operations import evaluate_model
 
-    _show(evaluate_model(_root(root), model, dataset, split, _display()).model_dump(), as_json)
+    record = evaluate_model(_root(root), model, dataset, split, protocol, _display())
+    _show(record.model_dump(mode="json", exclude=None if as_json else {"rules", "versions"}), as_json)
 
 
 @index_app.command("build")

@@ -81,7 +81,7 @@ def run_demo(root: Root, scenes: int, assignments: Sequence[str], display: Displ
         )
     for method in METHODS:
         name = models[method]["model"]
-        records[method] = clock.run(f"evaluate {method}", evaluate_model, root, name, None, "test", display)
+        records[method] = clock.run(f"evaluate {method}", evaluate_model, root, name, None, "test", None, display)
     tirg = models[METHODS[0]]["model"]
     index = clock.run("index", build_index, root, tirg, None, "test", DATASET, SHARDS, (), display)
     dataset = open_dataset(root, prepared["dataset"])
@@ -145,7 +145,8 @@ def _summary(
 ) -> dict[str, Any]:
     test = records[METHODS[0]]
     return {
-        "recalls": {method: record.recalls for method, record in records.items()},
+        "protocol": test.protocol,
+        "recalls": {method: recalls(record) for method, record in records.items()},
         "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
         "counts": {
             **prepared["counts"],
@@ -163,6 +164,11 @@ def _summary(
         "versions": {"python": platform.python_version(), **library_versions()},
         "machine": {"cpus": os.cpu_count(), "system": platform.system(), "processor": platform.machine()},
     }
+
+
+def recalls(record: EvaluationRecord) -> dict[str, float]:
+    """Return the recalls among a record's metrics, in percent, by "R@k"."""
+    return {name: value for name, value in record.metrics.items() if name.startswith("R@")}
 
 
 def _report(summary: dict[str, Any], models: dict[str, dict[str, Any]], questions: list[Question]) -> str:

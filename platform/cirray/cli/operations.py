@@ -13,7 +13,7 @@ from cirray.cli.display import Display
 from cirray.config import override
 from cirray.datasets import PreparedDataset, write_css
 from cirray.datasets.css import CssConfig
-from cirray.evaluation import evaluate
+from cirray.evaluation import evaluate, protocol_of, protocols
 from cirray.index import IndexConfig
 from cirray.prepare import PrepareConfig, prepare
 from cirray.recipes import recipes
@@ -90,13 +90,21 @@ def train_model(
     }
 
 
-def evaluate_model(root: Root, model: str, dataset: str | None, split: str, display: Display) -> EvaluationRecord:
-    """Evaluate a model on a split, by default of the dataset that it was trained on; measured once, kept for good."""
+def evaluate_model(
+    root: Root, model: str, dataset: str | None, split: str, protocol: str | None, display: Display
+) -> EvaluationRecord:
+    """Evaluate a model on a split, by default of the dataset that it was trained on and under that one's protocol.
+
+    Measured once, kept for good.
+    """
     artifact = open_model(root, model)
     data = open_dataset(root, dataset or artifact.manifest.details["dataset"])
+    rules = protocols[protocol] if protocol else protocol_of(data.reader)
     with display.step(f"evaluate {artifact.manifest.name}") as step:
-        found = find_evaluation(artifact, data, split)
-        record = found or save_evaluation(artifact, data, evaluate(Bundle.open(artifact), data, split, step))
+        found = find_evaluation(artifact, data, split, rules)
+        record = found or save_evaluation(
+            artifact, data, rules, evaluate(Bundle.open(artifact), data, split, rules, step)
+        )
     if found:
         display.say("unchanged")
     return record

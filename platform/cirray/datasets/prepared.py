@@ -32,6 +32,12 @@ class PreparedDataset:
         """The fingerprint of its content."""
         return self.artifact.digest
 
+    @property
+    def reader(self) -> str:
+        """Name of the reader of its source; empty where it was made in another way."""
+        reader = self.artifact.manifest.settings.get("reader")
+        return str(reader.get("name", "")) if isinstance(reader, dict) else ""
+
     @cached_property
     def splits(self) -> list[str]:
         """Names of the splits that have triplets."""

@@ -1,16 +1,25 @@
-"""Metrics and protocols."""
+"""Metrics and protocols. Importing registers the protocols of the benchmarks."""
 
-from cirray.evaluation.protocol import CUTOFFS, Evaluation, RetrievalModel, evaluate
-from cirray.evaluation.ranking import NEVER, RankingTask, target_ranks
-from cirray.evaluation.recall import recall_at
+from cirray.evaluation import benchmarks
+from cirray.evaluation.evaluate import Evaluation, Metrics, RetrievalModel, evaluate
+from cirray.evaluation.protocol import Protocol, protocol_of, protocols
+from cirray.evaluation.ranking import NEVER, RankingTask, answer_ranks, subset_ranks, target_ranks
+from cirray.evaluation.recall import mean_average_precision_at, recall_at
 
 __all__ = [
-    "CUTOFFS",
     "NEVER",
     "Evaluation",
+    "Metrics",
+    "Protocol",
     "RankingTask",
     "RetrievalModel",
+    "answer_ranks",
+    "benchmarks",
     "evaluate",
+    "mean_average_precision_at",
+    "protocol_of",
+    "protocols",
     "recall_at",
+    "subset_ranks",
     "target_ranks",
 ]

@@ -1,7 +1,8 @@
-"""Ranks of the right answers, exact and in bounded memory."""
+"""Ranks of the right answers, exact, a block of queries at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,15 +28,13 @@ class RankingTask:
     Attributes:
         queries: (Q, D) unit vectors.
         gallery: (G, D) unit vectors, in the order of the item ids, which breaks ties.
-        gallery_labels: (G,) items of equal label are the same answer.
-        target_labels: (Q,) label of each query's answer.
+        answers: for each query the gallery positions of its right answers, ascending.
         excluded: (Q,) gallery position left out of each query's ranking (its reference), or −1 for none.
     """
 
     queries: Floats
     gallery: Floats
-    gallery_labels: Ints
-    target_labels: Ints
+    answers: Sequence[Ints]
     excluded: Ints
 
 
@@ -43,44 +42,71 @@ def target_ranks(task: RankingTask) -> Ints:
     """Return for each query the rank, from 1, of its first right answer; `NEVER` where the gallery has none.
 
     The score is the dot product. Equal scores rank by gallery position. The excluded item takes no rank, and is no
-    right answer even if its label is.
+    right answer even if it is listed as one.
 
     Raises:
         DataError: a score is not a number.
     """
+    ranks = np.full(len(task.queries), NEVER, dtype=np.int64)
+    for query, scores in _scores(task):
+        right = _without(task.answers[query], task.excluded[query])
+        if len(right):
+            # argmax takes the first of equal scores, and positions ascend: the best-placed right answer.
+            ranks[query] = _rank(scores, right[np.argmax(scores[right])])
+    return ranks
+
+
+def answer_ranks(task: RankingTask) -> list[Ints]:
+    """Return for each query the ranks, from 1 and ascending, of all its right answers that the gallery has.
+
+    Raises:
+        DataError: a score is not a number.
+    """
+    found = []
+    for query, scores in _scores(task):
+        right = _without(task.answers[query], task.excluded[query])
+        found.append(np.sort(np.array([_rank(scores, position) for position in right], dtype=np.int64)))
+    return found
+
+
+def subset_ranks(task: RankingTask, subsets: Sequence[Ints]) -> Ints:
+    """Return the rank of each query's first right answer among the items of its subset alone.
+
+    Args:
+        task: the queries.
+        subsets: for each query gallery positions, ascending.
+
+    Raises:
+        DataError: a score is not a number.
+    """
+    ranks = np.full(len(task.queries), NEVER, dtype=np.int64)
+    for query, scores in _scores(task):
+        among = _without(subsets[query], task.excluded[query])
+        places = np.flatnonzero(np.isin(among, task.answers[query]))
+        if len(places):
+            ranks[query] = _rank(scores[among], places[np.argmax(scores[among][places])])
+    return ranks
+
+
+def _scores(task: RankingTask) -> Iterator[tuple[int, Floats]]:
+    """Yield each query with its scores (G,), the excluded item's being −∞."""
     gallery = torch.from_numpy(task.gallery)
-    ranks = np.empty(len(task.queries), dtype=np.int64)
-    answers = _positions_by_label(task.gallery_labels)
     for start in range(0, len(task.queries), BLOCK):
-        rows = slice(start, start + BLOCK)
-        scores = torch.from_numpy(task.queries[rows]) @ gallery.T
+        scores = torch.from_numpy(task.queries[start : start + BLOCK]) @ gallery.T
         if not bool(torch.isfinite(scores).all()):
             raise DataError("Some scores are not numbers: the model's vectors hold NaN or infinity.")
-        ranks[rows] = _rank_block(scores.numpy(), task.target_labels[rows], task.excluded[rows], answers)
-    return ranks
+        for row, values in enumerate(scores.numpy()):
+            if (left_out := task.excluded[start + row]) >= 0:
+                values[left_out] = -np.inf
+            yield start + row, values
 
 
-def _rank_block(scores: Floats, targets: Ints, excluded: Ints, answers: dict[int, Ints]) -> Ints:
-    with_exclusion = np.flatnonzero(excluded >= 0)
-    scores[with_exclusion, excluded[with_exclusion]] = -np.inf
-    ranks = np.full(len(scores), NEVER, dtype=np.int64)
-    for row, (target, left_out) in enumerate(zip(targets.tolist(), excluded.tolist(), strict=True)):
-        right = answers.get(target, _NONE)
-        right = right[right != left_out]
-        if not len(right):
-            continue
-        # argmax takes the first of equal scores, and positions ascend: the best-placed right answer.
-        best = right[np.argmax(scores[row, right])]
-        score = scores[row, best]
-        ahead = np.count_nonzero(scores[row] > score) + np.count_nonzero(scores[row, :best] == score)
-        ranks[row] = ahead + 1
-    return ranks
+def _rank(scores: Floats, position: int) -> int:
+    """Return the rank, from 1, of the item at `position`."""
+    score = scores[position]
+    return int(np.count_nonzero(scores > score) + np.count_nonzero(scores[:position] == score)) + 1
 
 
-def _positions_by_label(labels: Ints) -> dict[int, Ints]:
-    order = np.argsort(labels, kind="stable")
-    values, starts = np.unique(labels[order], return_index=True)
-    return dict(zip(values.tolist(), np.split(order, starts[1:]), strict=True))
-
-
-_NONE = np.empty(0, dtype=np.int64)
+def _without(positions: Ints, excluded: int) -> Ints:
+    kept: Ints = positions[positions != excluded]
+    return kept
