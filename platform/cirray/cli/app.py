@@ -142,6 +142,21 @@ def serve(
 
 
 @app.command()
+def clean(
+    root: RootOption,
+    older_than_hours: Annotated[
+        float, typer.Option(min=0, help="Leave alone what is younger: it may belong to a running job.")
+    ] = 24.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what killed jobs left: unfinished versions, files written aside, uploads never completed."""
+    from cirray.cli.operations import clean_root
+
+    _show(clean_root(_root(root), older_than_hours, dry_run, _display()), as_json)
+
+
+@app.command()
 def demo(
     root: RootOption,
     scenes: Annotated[int, typer.Option(min=20, help="Base scenes of the generated world.")] = 1000,

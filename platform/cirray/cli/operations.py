@@ -18,6 +18,7 @@ from cirray.index import IndexConfig
 from cirray.prepare import PrepareConfig, prepare
 from cirray.recipes import recipes
 from cirray.storage import Artifact, Location, Root
+from cirray.storage.leftovers import find_leftovers, remove_leftovers
 
 Result = dict[str, Any]
 
@@ -147,6 +148,17 @@ def build_index(
         "counts": manifest.counts,
         "verified_queries": manifest.details["verified_queries"],
     }
+
+
+def clean_root(root: Root, older_than_hours: float, dry_run: bool, display: Display) -> Result:
+    """Remove what killed jobs left under the root, or only count it."""
+    with display.step("look for leftovers"):
+        found = find_leftovers(root, older_than_hours * 3600)
+    for file in found.files:
+        display.say(file.path)
+    if not dry_run:
+        remove_leftovers(root, found)
+    return {"files": len(found.files), "bytes": found.bytes, "uploads": len(found.uploads), "removed": not dry_run}
 
 
 def open_dataset(root: Root, name: str) -> PreparedDataset:

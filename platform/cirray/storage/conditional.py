@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from typing import Any
 
-import boto3
-from botocore.config import Config as BotoConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 from filelock import FileLock
+from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
 from cirray.errors import ConflictError, StorageError
+from cirray.storage import s3
 from cirray.storage.location import Location, replace_file
 
 _LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -50,8 +49,7 @@ def read_with_tag(place: Location) -> tuple[bytes, str] | None:
         return data, hashlib.sha256(data).hexdigest()
     bucket, _, key = place.path.partition("/")
     try:
-        answer = _client().get_object(Bucket=bucket, Key=key)
-        return answer["Body"].read(), answer["ETag"]
+        return _get(bucket, key)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
             return None
@@ -92,20 +90,25 @@ def _create_local(place: Location, data: bytes) -> bool:
     return True
 
 
+@retry(
+    retry=retry_if_exception_type(ResponseStreamingError),
+    stop=lambda state: state.attempt_number >= s3.attempts(),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    reraise=True,
+)
+def _get(bucket: str, key: str) -> tuple[bytes, str]:
+    """Return content and tag. boto3 tries again until an answer begins, but not when it then breaks off."""
+    answer = s3.client().get_object(Bucket=bucket, Key=key)
+    return answer["Body"].read(), answer["ETag"]
+
+
 def _put(place: Location, data: bytes, **condition: str) -> None:
     bucket, _, key = place.path.partition("/")
     try:
-        _client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
+        s3.client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
     except ClientError as error:
         if error.response["Error"]["Code"] in _LOST_RACE:
             raise ConflictError(f"{place} was written by somebody else in between.") from None
         raise StorageError(f"{place} cannot be written: {error}.") from error
     except BotoCoreError as error:
         raise StorageError(f"{place} cannot be written: {error}.") from error
-
-
-def _client() -> Any:
-    custom = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    # Stores that are not AWS rarely answer at bucket.host, so a custom endpoint is addressed by path.
-    config = BotoConfig(s3={"addressing_style": "path"}) if custom else None
-    return boto3.client("s3", config=config)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pyarrow.fs as pafs
 
 from cirray.errors import StorageError
+from cirray.storage import s3
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,7 @@ class Location:
         if not bucket:
             raise StorageError(f"{uri!r} names no bucket.", hint="Write s3://bucket/prefix.")
         path = f"{bucket}/{key.strip('/')}".rstrip("/")
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        options = {"endpoint_override": endpoint} if endpoint else {}
-        # Delayed opening sends a small file as one request, where a multipart upload takes three.
-        return cls(f"s3://{path}", pafs.S3FileSystem(allow_delayed_open=True, **options), path)
+        return cls(f"s3://{path}", s3.filesystem(), path)
 
     def __truediv__(self, name: str) -> Location:
         return Location(f"{self.uri}/{name}", self.filesystem, f"{self.path}/{name}")
