@@ -79,7 +79,9 @@ def read_table(place: Location, schema: pa.Schema) -> pa.Table:
         )
     twice = [name for name in schema.names if names.count(name) > 1]
     if twice:
-        raise DataError(f"{place} has more than one column of the name {', '.join(twice)}.", hint="Rename the others.")
+        raise DataError(
+            f"{place} has more than one column of the name {', '.join(twice)}.", hint="Rename the others."
+        )
     return pa.Table.from_arrays([_column(place, table, field) for field in schema], schema=schema)
 
 

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from cirray.datasets.pictures import Pixels
 from cirray.datasets.pixels import open_pixels
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.schema import joined
+from cirray.errors import DataError
 from cirray.evaluation.ranking import Floats, Ints, RankingTask, target_ranks
 from cirray.evaluation.recall import recall_at
 
@@ -72,9 +74,17 @@ def evaluate(
 
     Raises:
         ArtifactError: the dataset has no such split.
+        DataError: the split has no queries, or no gallery.
     """
+    triplets, gallery = dataset.triplets(split), dataset.gallery(split)
+    for what, table in {"queries": triplets, "items in its gallery": gallery}.items():
+        if not table.num_rows:
+            raise DataError(
+                f"Split {split!r} of dataset {dataset.name!r} has no {what}; nothing can be measured on it."
+            )
+    # Filled after those checks, since it takes by far the longest.
     pixels = open_pixels(dataset, model.image_size).pixels
-    task = _embed(model, dataset, split, pixels, progress or (lambda done, total: None))
+    task = _embed(model, dataset, triplets, gallery, pixels, progress or (lambda done, total: None))
     ranks = target_ranks(task)
     return Evaluation(split, len(task.queries), len(task.gallery), recall_at(ranks, CUTOFFS))
 
@@ -82,13 +92,13 @@ def evaluate(
 def _embed(
     model: RetrievalModel,
     dataset: PreparedDataset,
-    split: str,
+    triplets: pa.Table,
+    gallery_table: pa.Table,
     pixels: Pixels,
     progress: Callable[[int, int], None],
 ) -> RankingTask:
     row_of = {item: row for row, item in enumerate(dataset.items["item_id"].to_pylist())}
     labels = _codes(dataset.items["label"].to_pylist())
-    triplets, gallery_table = dataset.triplets(split), dataset.gallery(split)
     gallery = np.array([row_of[item] for item in gallery_table["item_id"].to_pylist()], dtype=np.int64)
     references = np.array([row_of[item] for item in triplets["reference_id"].to_pylist()], dtype=np.int64)
     targets = np.array([row_of[item] for item in triplets["target_id"].to_pylist()], dtype=np.int64)
