@@ -65,7 +65,7 @@ def read_table(place: Location, schema: pa.Schema) -> pa.Table:
     """
     data = place.read()
     try:
-        table = pq.read_table(io.BytesIO(data))
+        table = pq.ParquetFile(io.BytesIO(data)).read()
         names = table.column_names
         table.select([name for name in schema.names if names.count(name) == 1]).validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -198,10 +198,15 @@ def test_free_ports_are_different_and_free(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_start_that_fails_ends_its_processes_even_if_its_record_was_damaged(tmp_path: Path) -> None:
     book = ledger(tmp_path)
     started: list[Process] = []
-    with pytest.raises(KeyboardInterrupt), book.launch() as launch:
-        launch.spawn("idler", [sys.executable, "-c", "import signal; signal.pause()"], os.environ)
-        started.append(launch.record.processes["idler"])
-        (tmp_path / "state" / "idler.json").write_text('{"scratch": 3}')
-        raise KeyboardInterrupt
+
+    def start_and_fail() -> None:
+        with book.launch() as launch:
+            launch.spawn("idler", [sys.executable, "-c", "import signal; signal.pause()"], os.environ)
+            started.append(launch.record.processes["idler"])
+            (tmp_path / "state" / "idler.json").write_text('{"scratch": 3}')
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start_and_fail()
     assert not is_running(started[0])
     assert not (tmp_path / "state" / "idler.json").exists()
