@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from torch import Tensor
 
 from cirray.bundles import save_bundle
 from cirray.cli.display import Display
 from cirray.cli.operations import build_index, evaluate_model, open_dataset, train_model
-from cirray.composers import ComposerConfig, ImageOnly, ModelConfig, Retriever, composers
-from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig, Vocabulary
+from cirray.composers import Composer, ComposerConfig, ModelConfig, Retriever, composers
+from cirray.encoders import ImageFeatures, LstmConfig, Preprocessing, SmallCnnConfig, TextFeatures, Vocabulary
 from cirray.errors import ArtifactError, ConfigError
 from cirray.evaluation import protocol
 from cirray.recipes import recipes
@@ -28,9 +29,15 @@ class ReRankerConfig(ComposerConfig):
     name: Literal["test-re-ranker"] = "test-re-ranker"
 
 
-class ReRanker(ImageOnly):
+class ReRanker(Composer):
     Config = ReRankerConfig
     gallery_depends_on_query = True
+
+    def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:
+        raise AssertionError
+
+    def embed(self, image: ImageFeatures) -> Tensor:
+        raise AssertionError
 
 
 @pytest.fixture
