@@ -76,7 +76,7 @@ def put_bundle(root: Root, dataset: PreparedDataset, *, seed: int = 0, version_o
         vocabulary=vocabulary,
         inputs={"dataset": dataset.fingerprint},
         settings={},
-        details={},
+        details={"dataset": f"{dataset.name}@{dataset.artifact.version}"},
     )
     root.model(MODEL).point_at(artifact.version)
     return artifact

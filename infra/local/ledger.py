@@ -58,15 +58,8 @@ class Ledger:
 
     def read(self) -> Record | None:
         """Return the record of the service where it was started and some process of it is alive."""
-        try:
-            record = Record.model_validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except ValidationError as error:
-            raise LocalServiceError(
-                f"{self._path} is not a record of a local service: {error}.", hint="Remove it and start again."
-            ) from error
-        return record if any(map(is_running, record.processes.values())) else None
+        record = self._load()
+        return record if record and any(map(is_running, record.processes.values())) else None
 
     def stop(self) -> bool:
         """End the service and remove its record and scratch folder; return whether anything was running."""
@@ -95,7 +88,8 @@ class Ledger:
                 yield launch
                 launch.finish()
             except BaseException:
-                self._clear()
+                # By what is known here: the file may have been damaged meanwhile, and the processes must end.
+                self._clear(launch.record)
                 raise
 
     @contextmanager
@@ -107,15 +101,25 @@ class Ledger:
     def _write(self, record: Record) -> None:
         write_private(self._path, record.model_dump_json(indent=1))
 
-    def _clear(self) -> None:
-        if not self._path.exists():
+    def _load(self) -> Record | None:
+        try:
+            return Record.model_validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError as error:
+            raise LocalServiceError(
+                f"{self._path} is not a record of a local service: {error}.", hint="Remove it and start again."
+            ) from error
+
+    def _clear(self, record: Record | None = None) -> None:
+        record = record or self._load()
+        if record is None:
             return
-        record = Record.model_validate_json(self._path.read_bytes())
         stop(record.processes.values(), grace_s=self._grace_s)
         shutil.rmtree(record.scratch, ignore_errors=True)
         for path in record.leftovers:
             path.unlink(missing_ok=True)
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
 
 
 class Launch:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
-from cirray.errors import CirrayError
+from cirray.errors import CirrayError, ClusterError
 
 MIN_CPUS = 2
 """Logical CPUs of a Ray of our own, even on one core: one for training, one for data."""
+
+CONNECT_TIMEOUT_S = 5.0
+"""How long a cluster may take to accept a connection; Ray itself would try for more than a minute."""
 
 
 def set_ray_defaults() -> None:
@@ -37,6 +42,9 @@ def ray_cluster() -> Iterator[None]:
     A Ray of our own listens on this machine only, and is gone after the block. Inside another such block, or where
     the caller is connected already, nothing happens. In the block standard output goes to standard error: Ray tells
     there what befalls its processes, and standard output is for results.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or none can be started here.
     """
     set_ray_defaults()
     import ray
@@ -45,15 +53,18 @@ def ray_cluster() -> Iterator[None]:
         yield
         return
     if address := os.environ.get("RAY_ADDRESS"):
-        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        _check_reachable(address)
+        with _cluster_errors(f"The cluster at RAY_ADDRESS={address} cannot be used", _MEND_ADDRESS):
+            ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
     else:
-        ray.init(
-            address="local",
-            num_cpus=max(MIN_CPUS, os.cpu_count() or 1),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with _cluster_errors("Ray cannot be started on this machine", "Check its memory and the room in /tmp."):
+            ray.init(
+                address="local",
+                num_cpus=max(MIN_CPUS, os.cpu_count() or 1),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
         _protect_token()
     _quieten()
     with redirect_stdout(sys.stderr):
@@ -77,6 +88,32 @@ def own_errors() -> Iterator[None]:
         if cause is None:
             raise
         raise cause from error
+
+
+_MEND_ADDRESS = "Start that cluster, set RAY_ADDRESS to one that runs, or unset it to work on this machine."
+
+
+def _check_reachable(address: str) -> None:
+    """Make sure that something listens where an address of the form host:port, or ray://host:port, points."""
+    found = re.fullmatch(r"(?:ray://)?\[?([^/]+?)\]?:(\d+)", address)
+    if found is None:
+        return
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=CONNECT_TIMEOUT_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise ClusterError(
+            f"The cluster at RAY_ADDRESS={address} does not answer: {error}.", hint=_MEND_ADDRESS
+        ) from None
+
+
+@contextmanager
+def _cluster_errors(what: str, hint: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Ray raises whatever went wrong underneath: connections, versions, tokens, processes that died.
+        reason = str(error).strip().splitlines()
+        raise ClusterError(f"{what}: {reason[0] if reason else type(error).__name__}.", hint=hint) from error
 
 
 def _quieten() -> None:

@@ -17,9 +17,9 @@ C = TypeVar("C", bound="Config")
 
 
 class Config(BaseModel):
-    """Base of every configuration object: frozen, strict about types, closed to unknown keys."""
+    """Base of every configuration object: frozen, strict about types, closed to unknown keys, no infinities."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False)
 
 
 class Choice(Config):
@@ -56,7 +56,14 @@ def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
             unknown one, the nearest that exist.
     """
     try:
-        return kind.model_validate_json(json.dumps(values))
+        written = json.dumps(values)
+    except (TypeError, ValueError, RecursionError) as error:
+        # YAML has dates, sets, binary data and cycles, which JSON does not.
+        raise ConfigError(
+            f"A setting of {kind.__name__} is none that JSON can write: {error}.", hint="Put a date in quotes."
+        ) from None
+    try:
+        return kind.model_validate_json(written)
     except ValidationError as error:
         raise ConfigError(_explain(kind, values, error)) from None
 
@@ -82,11 +89,11 @@ def override(config: C, assignments: Iterable[str]) -> C:
 def _parse(key: str, text: str) -> Any:
     try:
         return json.loads(text)  # first, since YAML 1.1 takes 1e-3 for a word
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"The value of {key} is not readable as YAML: {text!r} ({error}).") from None
 
 

@@ -8,6 +8,7 @@
     ├── ArtifactError        an artifact is missing, unfinished or not what its manifest says
     │   └── MismatchError    two artifacts do not belong together
     ├── DataError            the source data is not what its format promises
+    ├── ClusterError         the Ray cluster cannot be reached or started
     ├── TrainingError        a training run cannot start or go on
     ├── QueryError           a query cannot be answered as it was put
     │   ├── UnknownItemError
@@ -79,6 +80,12 @@ class DataError(CirrayError):
     """The source data is not what its format promises."""
 
     code = "data"
+
+
+class ClusterError(CirrayError):
+    """The Ray cluster cannot be reached or started."""
+
+    code = "cluster"
 
 
 class TrainingError(CirrayError):

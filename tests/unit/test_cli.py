@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cirray.cli.app import run
+from cirray.prepare import PrepareConfig
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,10 @@ from cirray.cli.app import run
         ("evaluate --model nothing --root {root}", "cirray train"),
         ("index build --model nothing --index x --root {root}", "cirray train"),
         ("serve --index nothing --root {root} --detach", "RAY_ADDRESS"),
+        ("demo --root gs://x", "is not a place"),
+        ("prepare css-2d --root=", "empty string"),
+        ("index build --model nothing --index x --root {root} --shards 2000", "num_shards"),
+        ("train --recipe css-2d/tirg-last-conv --root {root} --set name=2024-01-01", "JSON"),
     ],
 )
 def test_bad_input_gives_code_2_and_one_line(
@@ -66,3 +71,24 @@ def test_the_root_may_come_from_the_environment(
     monkeypatch.setenv("CIRRAY_ROOT", str(tmp_path / "missing"))
     assert run(["prepare", "css-2d"]) == 2
     assert "missing" in capsys.readouterr().err
+
+
+def test_settings_that_do_not_hold_are_told_in_one_line_wherever_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(PrepareConfig, "of", lambda reader: PrepareConfig.model_validate({"part_rows": 0}))
+    assert run(["prepare", "css-2d", "--root", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("cirray: The settings of PrepareConfig do not hold: ")
+    assert "part_rows" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", ["serve --index nothing --root {root}", "demo --root {root}/file/x"])
+def test_what_is_not_there_is_said_before_ray_starts(
+    arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for module in ("cirray.cli.app", "cirray.cli.serving"):
+        monkeypatch.setattr(f"{module}.ray_cluster", lambda: pytest.fail("Ray was started"))
+    assert run(arguments.format(root=tmp_path).split()) == 2

@@ -79,6 +79,15 @@ def test_later_assignments_win() -> None:
         ("training.widths=[1, {]", ["training.widths", "YAML"]),
         ("shape.sides=2", ["shape.sides", "shape.side"]),
         ("shape.side=wide", ["square", "side", "wide"]),
+        ("name=2024-01-01", ["JSON", "date", "quotes"]),
+        ("name=2024-13-45", ["name", "YAML", "2024-13-45"]),
+        ("name=!!set {a, b}", ["JSON", "set"]),
+        ("name=!!binary aGk=", ["JSON", "bytes"]),
+        ("training.widths=&a [*a]", ["JSON", "ircular"]),
+        ("training.rate=.inf", ["training.rate", "finite"]),
+        ("training.rate=NaN", ["training.rate", "finite"]),
+        ("training.rate=-Infinity", ["training.rate", "finite"]),
+        ("shape.side=.nan", ["side", "finite"]),
     ],
 )
 def test_a_bad_assignment_names_the_key_and_the_way_out(assignment: str, says: list[str]) -> None:

@@ -11,14 +11,15 @@ import safetensors
 import safetensors.torch
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 from torch import Tensor
 
 from cirray.composers import ModelConfig, Retriever
 from cirray.config import Config
 from cirray.datasets.pictures import Pixels, decode, to_pixels
+from cirray.datasets.schema import has_words
 from cirray.encoders import Vocabulary
-from cirray.errors import ArtifactError, CirrayError, QueryError
+from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
 from cirray.evaluation.ranking import Floats
 from cirray.storage import Artifact, Location, Manifest, commit, put_file
 
@@ -37,6 +38,18 @@ class BundleDescription(Config):
 
     model: ModelConfig
     vocabulary: Vocabulary
+
+
+class BundleDetails(Config):
+    """What the manifest of a bundle tells besides its inputs, as far as it is read again.
+
+    Attributes:
+        dataset: "name@version" of the dataset that the model was trained on.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    dataset: str
 
 
 def save_bundle(
@@ -149,6 +162,19 @@ class Bundle:
         """Height and width that pictures are scaled to."""
         return self.model.config.preprocessing.size
 
+    def check_embeds_ahead(self) -> None:
+        """Make sure that a gallery can be embedded before its queries are known.
+
+        Raises:
+            ConfigError: the composer's gallery vectors depend on the query.
+        """
+        if self.model.composer.gallery_depends_on_query:
+            raise ConfigError(
+                f"Composer {self.model.config.composer.name!r} of model {self.name} serves as a re-ranker only: its "
+                "gallery vectors depend on the query, so that no gallery can be embedded ahead.",
+                hint="Index and evaluate a model with another composer.",
+            )
+
     def unknown_words(self, text: str) -> list[str]:
         """Return the words of `text` that the model never saw."""
         return self.vocabulary.unknown_words(text)
@@ -166,7 +192,7 @@ class Bundle:
 
         Raises:
             BadImageError: one of the references is not a picture.
-            QueryError: one of the texts is empty.
+            QueryError: one of the texts has no word.
         """
         return self.compose_pixels(self._decode(images), texts)
 
@@ -178,10 +204,10 @@ class Bundle:
         """Return the queries (N, D), unit length, of references (N, H, W, 3) uint8 and modification texts.
 
         Raises:
-            QueryError: one of the texts is empty.
+            QueryError: one of the texts has no word.
         """
-        if not all(text.strip() for text in texts):
-            raise QueryError("The modification text is empty.", hint="Say what should change.")
+        if not all(map(has_words, texts)):
+            raise QueryError("The modification text is empty or has no word.", hint="Say what should change.")
         tokens, lengths = (_tensor(ids) for ids in self.vocabulary.encode(texts))
         return _unit_vectors(
             len(pixels),

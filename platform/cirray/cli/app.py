@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from cirray.cluster import ray_cluster, set_ray_defaults
 from cirray.errors import CirrayError
@@ -137,8 +138,7 @@ def serve(
     """Serve an index over HTTP, with a page to try it at /."""
     from cirray.cli.serving import serve_index
 
-    with ray_cluster():
-        serve_index(_root(root), index, version, host, port, detach, _display())
+    serve_index(_root(root), index, version, host, port, detach, _display())
 
 
 @app.command()
@@ -166,8 +166,9 @@ def demo(
     """Go the whole way: a generated world, three trained methods, an index, and questions over HTTP."""
     from cirray.cli.demo import run_demo
 
+    opened = _root(root, create=True)
     with ray_cluster():
-        summary = run_demo(_root(root, create=True), scenes, assignments or (), _display())
+        summary = run_demo(opened, scenes, assignments or (), _display())
     _show(summary if as_json else {key: summary[key] for key in ("recalls", "report")}, as_json)
 
 
@@ -184,9 +185,18 @@ def run(arguments: Sequence[str]) -> int:
     except CirrayError as error:
         print(f"cirray: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except ValidationError as error:
+        print(f"cirray: {_explained(error)}", file=sys.stderr)
+        return USAGE_ERROR
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 1
     return 0
+
+
+def _explained(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False)
+    wrong = "; ".join(".".join(map(str, found["loc"])) + f": {found['msg']}" for found in problems)
+    return f"The settings of {error.title} do not hold: {wrong}."
 
 
 def _root(uri: str, *, create: bool = False) -> Any:

@@ -23,6 +23,7 @@ from cirray.cli.operations import (
     prepare_dataset,
     train_model,
 )
+from cirray.config import override
 from cirray.datasets import PreparedDataset, joined
 from cirray.datasets.css import CssConfig
 from cirray.evaluation.report import Picture, Question, render_report
@@ -72,7 +73,7 @@ def run_demo(root: Root, scenes: int, assignments: Sequence[str], display: Displ
         CirrayError: a step cannot be done.
     """
     clock = Clock()
-    clock.run("generate", generate_world, root, DATASET, CssConfig(num_scenes=scenes), display)
+    clock.run("generate", generate_world, root, DATASET, override(CssConfig(), [f"num_scenes={scenes}"]), display)
     prepared = clock.run("prepare", prepare_dataset, root, DATASET, DATASET, None, (), display)
     models, records = {}, {}
     for method in METHODS:
@@ -152,7 +153,7 @@ def _summary(
             **prepared["counts"],
             "test_queries": test.num_queries,
             "test_gallery": test.num_gallery,
-            "shards": index["counts"]["shards"],
+            "shards": SHARDS,
             "queries_sharded_equals_flat": index["verified_queries"],
         },
         "artifacts": {

@@ -5,16 +5,17 @@ Every operation is the same whether a person types it, a job runs it, or the dem
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from cirray.bundles import Bundle, EvaluationRecord, find_evaluation, save_evaluation
+from cirray.bundles import Bundle, BundleDetails, EvaluationRecord, find_evaluation, save_evaluation
 from cirray.cli.display import Display
 from cirray.config import override
 from cirray.datasets import PreparedDataset, write_css
 from cirray.datasets.css import CssConfig
 from cirray.evaluation import evaluate, protocol_of, protocols
-from cirray.index import IndexConfig
+from cirray.index import IndexConfig, IndexDetails
 from cirray.prepare import PrepareConfig, prepare
 from cirray.recipes import recipes
 from cirray.storage import Artifact, Location, Root
@@ -65,21 +66,22 @@ def train_model(
     display: Display,
 ) -> Result:
     """Train the model of a recipe; where the same run was finished before, return its bundle at once."""
-    from cirray.training import Scaling, train
+    from cirray.training import Scaling, TrainingDetails, train
 
     config = override(recipes[recipe](), assignments)
+    scaling = override(Scaling(), [f"workers={workers}", f"gpu={json.dumps(gpu)}"])
     data = open_dataset(root, dataset or config.dataset)
     with display.step(f"train {config.name}") as step:
         artifact, trained = train(
             root,
             config,
             data,
-            Scaling(workers=workers, gpu=gpu),
+            scaling,
             on_sign=lambda sign: step(sign.step, sign.steps, f"loss {sign.loss:.3f}"),
         )
     if not trained:
         display.say(f"unchanged: {artifact.place}")
-    history = artifact.manifest.details["history"]
+    history = [epoch.model_dump() for epoch in artifact.details(TrainingDetails).history]
     return {
         "model": _versioned(artifact),
         "uri": artifact.place.uri,
@@ -99,12 +101,12 @@ def evaluate_model(
     Measured once, kept for good.
     """
     artifact = open_model(root, model)
-    data = open_dataset(root, dataset or artifact.manifest.details["dataset"])
+    data = open_dataset(root, dataset or artifact.details(BundleDetails).dataset)
     rules = protocols[protocol] if protocol else protocol_of(data.reader)
     with display.step(f"evaluate {artifact.manifest.name}") as step:
         found = find_evaluation(artifact, data, split, rules)
         record = found or save_evaluation(
-            artifact, data, rules, evaluate(Bundle.open(artifact), data, split, rules, step)
+            artifact, data, rules, evaluate(_open_ahead(artifact), data, split, rules, step)
         )
     if found:
         display.say("unchanged")
@@ -124,13 +126,14 @@ def build_index(
     """Embed a gallery and build a sharded index of it, by default of the dataset that the model was trained on."""
     from cirray.index.build import build_index as build
 
-    config = override(IndexConfig(num_shards=shards), assignments)
+    config = override(IndexConfig(), [f"num_shards={shards}", *assignments])
     artifact = open_model(root, model)
-    data = open_dataset(root, dataset or artifact.manifest.details["dataset"])
+    data = open_dataset(root, dataset or artifact.details(BundleDetails).dataset)
+    bundle = _open_ahead(artifact)
     with display.step(f"build index {name}"):
         result = build(
             root,
-            Bundle.open(artifact),
+            bundle,
             Bundle.open_uri,
             data,
             split,
@@ -146,7 +149,7 @@ def build_index(
         "uri": result.artifact.place.uri,
         "changed": result.built,
         "counts": manifest.counts,
-        "verified_queries": manifest.details["verified_queries"],
+        "verified_queries": result.artifact.details(IndexDetails).verified_queries,
     }
 
 
@@ -171,6 +174,13 @@ def open_model(root: Root, name: str) -> Artifact:
     """Return the bundle of the model "name" or "name@version"."""
     name, _, version = name.partition("@")
     return root.model(name).open(version or None)
+
+
+def _open_ahead(artifact: Artifact) -> Bundle:
+    """Return a model, after making sure that a gallery can be embedded with it alone."""
+    bundle = Bundle.open(artifact)
+    bundle.check_embeds_ahead()
+    return bundle
 
 
 def _versioned(artifact: Artifact) -> str:

@@ -7,8 +7,9 @@ import signal
 import threading
 
 from cirray.cli.display import Display
+from cirray.cluster import ray_cluster
 from cirray.errors import ConfigError
-from cirray.service import start
+from cirray.service import ServingSet, start
 from cirray.storage import Root
 
 
@@ -19,22 +20,25 @@ def serve_index(
 
     Raises:
         ConfigError: `detach` is asked for on a Ray that ends with this process.
-        CirrayError: the index does not exist, or the service does not come up.
+        CirrayError: the index does not exist, the cluster cannot be reached, or the service does not come up.
     """
     if detach and not os.environ.get("RAY_ADDRESS"):
         raise ConfigError(
             "--detach leaves the service to a cluster, and RAY_ADDRESS names none.",
             hint="Set RAY_ADDRESS, submit this as a job, or serve without --detach.",
         )
-    with display.step(f"start serving {index}"):
-        handle = start({"root": root.uri, "index": index, "version": version}, host=host, port=port)
-    display.say(f"{handle.url}/ (the page), {handle.url}/openapi.json (the API)")
-    if detach:
-        return
-    display.say("stop with Ctrl-C")
-    with handle:
-        _wait_for_the_end()
-    display.say("stopped")
+    # What is not there is said before a Ray is started for it.
+    ServingSet.open(root, index, version)
+    with ray_cluster():
+        with display.step(f"start serving {index}"):
+            handle = start({"root": root.uri, "index": index, "version": version}, host=host, port=port)
+        display.say(f"{handle.url}/ (the page), {handle.url}/openapi.json (the API)")
+        if detach:
+            return
+        display.say("stop with Ctrl-C")
+        with handle:
+            _wait_for_the_end()
+        display.say("stopped")
 
 
 def _wait_for_the_end() -> None:

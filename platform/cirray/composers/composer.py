@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from cirray.config import Choice
@@ -19,7 +20,7 @@ class ComposerConfig(Choice):
         dim: size D of queries and gallery vectors.
     """
 
-    dim: int = 512
+    dim: int = Field(512, ge=1)
 
 
 class Composer(nn.Module, ABC):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import warnings
 
 import numpy as np
@@ -38,13 +37,16 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
                 )
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
+    except (BadImageError, MemoryError):
+        raise
     except UnidentifiedImageError:
         raise BadImageError(
             f"These {len(data)} bytes are not a picture.", hint=f"Give one of: {', '.join(FORMATS)}."
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImageError(f"The picture is too large: {error}.", hint="Scale it down first.") from None
-    except (OSError, SyntaxError, ValueError, EOFError, OverflowError, struct.error) as error:
+    except Exception as error:
+        # Damaged files, and most of all damaged EXIF, bring up errors of every kind from within Pillow.
         raise BadImageError(f"The picture cannot be decoded: {error}.", hint="It may be cut short.") from None
 
 

@@ -8,7 +8,9 @@ from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ConfigDict
 
+from cirray.config import Config
 from cirray.datasets.schema import ITEMS
 from cirray.errors import ArtifactError, UnknownItemError
 from cirray.storage import Artifact
@@ -16,11 +18,44 @@ from cirray.storage import Artifact
 ITEM_COLUMNS = [name for name in ITEMS.names if name != "image"]
 
 
+class DatasetDetails(Config):
+    """What the manifest of a dataset tells besides its inputs, as far as it is read again.
+
+    Attributes:
+        source: URI of the raw source.
+        rejects: how many rows were rejected for each reason.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    source: str
+    rejects: dict[str, int]
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> DatasetDetails:
+        """Return the details of a dataset whose manifest also has the counts that preparation writes.
+
+        Raises:
+            ArtifactError: a part of them is missing.
+        """
+        if missing := {"items", "rejects"} - artifact.manifest.counts.keys():
+            raise artifact.corrupt(f"counts: {' and '.join(sorted(missing))} missing.")
+        return artifact.details(cls)
+
+
 @dataclass(frozen=True)
 class PreparedDataset:
-    """The items and triplets of one committed dataset version."""
+    """The items and triplets of one committed dataset version.
+
+    Raises:
+        ArtifactError: the manifest lists no part of the item table.
+    """
 
     artifact: Artifact
+
+    def __post_init__(self) -> None:
+        if not self.item_parts:
+            raise self.artifact.corrupt("it lists no part of the item table.")
 
     @property
     def name(self) -> str:

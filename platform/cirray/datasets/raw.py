@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from cirray.errors import DataError, StorageError
@@ -55,21 +56,31 @@ def table_bytes(table: pa.Table) -> bytes:
 def read_table(place: Location, schema: pa.Schema) -> pa.Table:
     """Return the columns of `schema` of the parquet file at `place`; its other columns are left out.
 
-    Empty cells become empty strings and lists, so that each row can be judged on its own.
+    Empty cells become empty strings and lists, and empty values within a list are left out, so that each row can be
+    judged on its own.
 
     Raises:
-        DataError: it is no parquet file, or lacks a column, or has one of another type.
+        DataError: it is no parquet file or a damaged one, or lacks a column, or has one of another type or twice.
         StorageError: it cannot be read.
     """
+    data = place.read()
     try:
-        table = pq.read_table(io.BytesIO(place.read()))
-    except pa.ArrowInvalid as error:
+        table = pq.ParquetFile(io.BytesIO(data)).read()
+        names = table.column_names
+        table.select([name for name in schema.names if names.count(name) == 1]).validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        # Damaged pages and headers come as OSError, although all bytes are in memory; bad UTF-8 as ValueError.
         raise DataError(f"{place} is not a readable parquet file: {error}.") from None
-    missing = [name for name in schema.names if name not in table.column_names]
+    missing = [name for name in schema.names if name not in names]
     if missing:
         raise DataError(
-            f"{place} lacks the columns {', '.join(missing)}; it has: {', '.join(table.column_names) or 'none'}.",
+            f"{place} lacks the columns {', '.join(missing)}; it has: {', '.join(names) or 'none'}.",
             hint=f"Columns that it must have: {', '.join(schema.names)}.",
+        )
+    twice = [name for name in schema.names if names.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"{place} has more than one column of the name {', '.join(twice)}.", hint="Rename the others."
         )
     return pa.Table.from_arrays([_column(place, table, field) for field in schema], schema=schema)
 
@@ -77,18 +88,19 @@ def read_table(place: Location, schema: pa.Schema) -> pa.Table:
 def _column(place: Location, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
     try:
         column = table[field.name].cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+    except pa.ArrowException:
         raise DataError(
             f"Column {field.name} of {place} is of type {table.schema.field(field.name).type}, where {field.type} "
             "was expected."
         ) from None
-    empty: object = [] if pa.types.is_list(field.type) else ""
+    if not pa.types.is_list(field.type):
+        return column.fill_null("")
     # Arrow has no fill_null for lists.
-    return (
-        column
-        if column.null_count == 0
-        else pa.chunked_array([[empty if v is None else v for v in column.to_pylist()]], field.type)
-    )
+    inner_nulls = any(pc.list_flatten(chunk).null_count for chunk in column.chunks)
+    if not column.null_count and not inner_nulls:
+        return column
+    cells = [[value for value in cell or () if value is not None] for cell in column.to_pylist()]
+    return pa.chunked_array([cells], field.type)
 
 
 def _write_local(path: str, data: bytes, folders: set[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 """Goes up when a column of a prepared dataset changes its name, type or meaning."""
+
+_WORD = re.compile(r"\w")
 
 
 def _text(name: str) -> pa.Field:
@@ -77,6 +80,11 @@ def triplets_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 def joined(texts: Iterable[str], joiner: str = " and ") -> str:
     """Return the texts of one triplet as one, leaving out empty ones."""
     return joiner.join(text.strip() for text in texts if text.strip())
+
+
+def has_words(text: str) -> bool:
+    """Return whether a text has a letter or a digit of any script; without one it says nothing."""
+    return _WORD.search(text) is not None
 
 
 def _table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

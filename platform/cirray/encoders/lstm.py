@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from cirray.config import Choice
@@ -22,9 +23,9 @@ class LstmConfig(Choice):
     """
 
     name: Literal["lstm"] = "lstm"
-    word_dim: int = 512
-    dim: int = 512
-    dropout: float = 0.1
+    word_dim: int = Field(512, ge=1)
+    dim: int = Field(512, ge=1)
+    dropout: float = Field(0.1, ge=0, le=1)
 
 
 @text_encoders.register("lstm")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from pydantic import model_validator
+from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from cirray.config import Choice
@@ -21,8 +21,8 @@ class SmallCnnConfig(Choice):
     """
 
     name: Literal["small-cnn"] = "small-cnn"
-    widths: tuple[int, ...] = (32, 48, 48)
-    strides: tuple[int, ...] = (4, 2, 1)
+    widths: tuple[PositiveInt, ...] = (32, 48, 48)
+    strides: tuple[PositiveInt, ...] = (4, 2, 1)
 
     @model_validator(mode="after")
     def _one_stride_a_block(self) -> SmallCnnConfig:

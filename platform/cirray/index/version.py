@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 
 import faiss
+from pydantic import Field
 
-from cirray.config import Config, from_mapping
-from cirray.errors import ArtifactError, ConfigError, MismatchError
+from cirray.config import Config
+from cirray.errors import ArtifactError, MismatchError
 from cirray.index.shard import Shard
 from cirray.storage import Artifact
 
@@ -29,8 +30,8 @@ class IndexDetails(Config):
     model: str
     dataset: str
     split: str
-    num_shards: int
-    dim: int
+    num_shards: int = Field(ge=1)
+    dim: int = Field(ge=1)
     factory: str
     verified_queries: int = 0
 
@@ -51,13 +52,7 @@ class IndexVersion:
         """
         if artifact.manifest.kind != "index":
             raise ArtifactError(f"{artifact.place} is a {artifact.manifest.kind}, where an index was asked for.")
-        try:
-            details = from_mapping(IndexDetails, artifact.manifest.details)
-        except ConfigError as error:
-            raise ArtifactError(
-                f"The manifest of the index at {artifact.place} is corrupt or of another version: {error}",
-                hint=f"Delete {artifact.place} and build the index again.",
-            ) from None
+        details = artifact.details(IndexDetails)
         listed = {int(found[1]) for name in artifact.names() if (found := re.fullmatch(r"shard-(\d+)/.+", name))}
         if listed != set(range(details.num_shards)):
             raise ArtifactError(

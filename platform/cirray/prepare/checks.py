@@ -49,7 +49,7 @@ def check_splits(tables: SourceTables) -> None:
 
 
 def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
-    """Return the items that have an id of their own and a file that is not empty.
+    """Return the items that have an id of their own, a label, and a file that is not empty.
 
     Of items with the same id the first is kept.
 
@@ -59,7 +59,7 @@ def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
     """
     good, rejects = [], []
     paths: dict[str, str] = {}
-    for row, (item_id, path) in enumerate(_rows(items, "item_id", "path")):
+    for row, (item_id, path, label) in enumerate(_rows(items, "item_id", "path", "label")):
         if not item_id.strip():
             rejects.append(Reject("item", item_id, why.EMPTY_ID, f"row {row}, path {path}"))
         elif item_id in paths:
@@ -70,6 +70,9 @@ def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
                 rejects.append(Reject("item", item_id, why.MISSING_FILE, path))
             elif not sizes[path]:
                 rejects.append(Reject("item", item_id, why.EMPTY_FILE, path))
+            elif not label.strip():
+                # Items of one label are one answer: all those without would be the same.
+                rejects.append(Reject("item", item_id, why.EMPTY_LABEL, path))
             else:
                 good.append(row)
     return Checked(_taken(items, good, SOURCE_ITEMS, "item_id"), rejects)

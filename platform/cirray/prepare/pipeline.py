@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cirray.datasets.prepared import DatasetDetails
 from cirray.datasets.raw import Progress, table_bytes
 from cirray.datasets.schema import SCHEMA_VERSION
 from cirray.datasets.source import Source, SourceTables, readers
@@ -82,12 +83,13 @@ def prepare(
     changed = not shelf.has(draft.fingerprint)
     if changed:
         artifact = _make(shelf.version(draft.fingerprint), draft, listed, config, progress)
+        details = DatasetDetails.of(artifact)
     else:
         artifact = Artifact.open(shelf.version(draft.fingerprint), shelf.kind)
+        details = DatasetDetails.of(artifact)
         _check_made(artifact, config)
     shelf.point_at(artifact.version)
-    manifest = artifact.manifest
-    return PrepareResult(artifact, changed, manifest.counts, manifest.details["rejects"], time.monotonic() - started)
+    return PrepareResult(artifact, changed, artifact.manifest.counts, details.rejects, time.monotonic() - started)
 
 
 def draft_manifest(name: str, source: Source, config: PrepareConfig) -> Manifest:

@@ -12,6 +12,7 @@ from cirray.datasets.schema import REJECTS
 from cirray.errors import DataError
 
 EMPTY_ID = "empty-id"
+EMPTY_LABEL = "empty-label"
 DUPLICATE_ID = "duplicate-id"
 MISSING_FILE = "missing-file"
 EMPTY_FILE = "empty-file"

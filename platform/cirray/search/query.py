@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cirray.datasets.schema import has_words
 from cirray.errors import BadImageError, QueryError
 
 MAX_TEXT_CHARS = 512
@@ -30,7 +31,8 @@ class Query:
         exclude_reference: whether the reference item itself is left out; a picture that is sent along excludes none.
 
     Raises:
-        QueryError: the text is empty or too long, the limit is out of range, or not exactly one reference is given.
+        QueryError: the text has no word or is too long, the limit is out of range, or not exactly one reference is
+            given.
         BadImageError: the picture has too many bytes.
     """
 
@@ -48,6 +50,10 @@ class Query:
             )
         if not self.text.strip():
             raise QueryError("The modification text is empty.", hint="Say what should change.")
+        if not has_words(self.text):
+            raise QueryError(
+                "The modification text has no word: no letter and no digit.", hint="Say what should change."
+            )
         if len(self.text) > MAX_TEXT_CHARS:
             raise QueryError(
                 f"The modification text has {len(self.text)} characters; at most {MAX_TEXT_CHARS} are allowed.",

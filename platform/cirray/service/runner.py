@@ -103,7 +103,7 @@ def check_port(host: str, port: int) -> None:
             # Connections of a server that has just stopped linger; they are no reason to refuse.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         raise ServiceError(
             f"The service cannot listen on {host}:{port}: {error}.",
             hint="Choose another port, or stop what uses this one.",

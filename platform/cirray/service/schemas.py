@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from cirray.datasets.schema import has_words
 from cirray.search import DEFAULT_LIMIT, MAX_LIMIT, MAX_TEXT_CHARS
 
 MAX_TIMEOUT_MS = 30_000
@@ -55,6 +56,13 @@ class SearchRequest(Wire):
     timeout_ms: int | None = Field(
         None, ge=1, le=MAX_TIMEOUT_MS, description="Time for the whole request; the service's default if absent."
     )
+
+    @field_validator("text")
+    @classmethod
+    def _says_something(cls, text: str) -> str:
+        if not has_words(text):
+            raise ValueError("The text has no word: no letter and no digit.")
+        return text
 
 
 class Hit(Wire):

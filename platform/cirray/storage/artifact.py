@@ -12,18 +12,20 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
-from cirray.config import Config
-from cirray.errors import ArtifactError
+from cirray.config import Config, from_mapping
+from cirray.errors import ArtifactError, ConfigError
 from cirray.storage import conditional
 from cirray.storage.fingerprint import fingerprint, library_versions
 from cirray.storage.location import Location
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
+
+D = TypeVar("D", bound=Config)
 
 
 class FileEntry(Config):
@@ -142,6 +144,24 @@ class Artifact:
     def digest(self) -> str:
         """Fingerprint of the content itself: equal digests mean equal bytes, whoever made them."""
         return fingerprint([[entry.name, entry.sha256] for entry in self.manifest.files])
+
+    def details(self, kind: type[D]) -> D:
+        """Return the manifest's details as the model that describes them.
+
+        Raises:
+            ArtifactError: something is missing there, or is not what it should be.
+        """
+        try:
+            return from_mapping(kind, self.manifest.details)
+        except ConfigError as error:
+            raise self.corrupt(str(error)) from None
+
+    def corrupt(self, reason: str) -> ArtifactError:
+        """Return the error that says why this manifest cannot be used."""
+        return ArtifactError(
+            f"The manifest of the {self.manifest.kind} at {self.place} is corrupt or of another version: {reason}",
+            hint=f"Delete {self.place} and make the {self.manifest.kind} again.",
+        )
 
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of the files that start with `prefix`, in the manifest's order."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pyarrow.fs as pafs
 
 from cirray.errors import StorageError
 from cirray.storage import s3
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(s3|file):", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,24 +47,31 @@ class Location:
         """Return the place that a URI or a plain path names.
 
         Raises:
-            StorageError: the scheme is not known, or the URI carries credentials.
+            StorageError: it is empty, the scheme is not known, or the URI carries credentials or options.
         """
-        parts = urlsplit(uri)
-        if parts.scheme == "s3":
-            return cls._parse_s3(uri, parts.netloc, parts.path, parts.query)
-        if parts.scheme not in ("", "file"):
+        if not uri:
+            raise StorageError("The empty string names no place.", hint="Give a folder or s3://bucket/prefix.")
+        # Only the scheme is a URI's: what follows it is taken as it stands, since '#', '?', '%' and white space
+        # may be in names, and what `urlsplit` makes of them would name another place.
+        scheme, separator, rest = uri.partition("://")
+        if separator and scheme.lower() == "s3":
+            return cls._parse_s3(uri, *rest.partition("/")[::2])
+        is_file = separator and scheme.lower() == "file" and rest.startswith("/")
+        if not is_file and _SCHEME.match(uri):
             raise StorageError(
                 f"{uri!r} is not a place that cirray can open.",
                 hint="Give a folder, file:///folder or s3://bucket/prefix.",
             )
-        path = os.path.abspath(os.path.expanduser(parts.path if parts.scheme else uri))
+        path = os.path.abspath(rest if is_file else os.path.expanduser(uri))
         return cls(f"file://{path}", pafs.LocalFileSystem(), path)
 
     @classmethod
-    def _parse_s3(cls, uri: str, bucket: str, key: str, query: str) -> Location:
-        if "@" in bucket or query:
+    def _parse_s3(cls, uri: str, bucket: str, key: str) -> Location:
+        # No bucket's name has a colon; a secret key may have a slash, and then ends what looks like the bucket.
+        if "@" in bucket or ":" in bucket or "?" in uri:
             raise StorageError(
-                "An s3:// URI may carry neither credentials nor options, since it ends up in logs.",
+                "An s3:// URI may carry neither credentials nor options, since it ends up in logs; a key may have no "
+                "'?', since that would begin them.",
                 hint="Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL instead.",
             )
         if not bucket:

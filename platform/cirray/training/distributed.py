@@ -12,17 +12,18 @@ from pydantic import Field
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.train.v2.api.config import FailureConfig
 
-from cirray.bundles import save_bundle
+from cirray.bundles import BundleDetails, save_bundle
 from cirray.cluster import own_errors, ray_cluster
 from cirray.config import Config
 from cirray.datasets import PreparedDataset, joined
 from cirray.encoders import Vocabulary
-from cirray.errors import TrainingError
+from cirray.errors import ConfigError, TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location, Root, fingerprint, library_versions
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.training.board import Sign, watched
 from cirray.training.checkpoint import load_checkpoint
+from cirray.training.loop import EpochReport
 from cirray.training.sampling import check_divisible, steps_in_epoch
 from cirray.training.tokens import tokenised
 from cirray.training.trainee import Trainee
@@ -46,6 +47,16 @@ class Scaling(Config):
     gpu: bool = False
     max_failures: int = Field(3, ge=0)
     timeout_s: int = Field(300, ge=1)
+
+
+class TrainingDetails(BundleDetails):
+    """What the manifest of a bundle tells of its training.
+
+    Attributes:
+        history: of all epochs, at least one.
+    """
+
+    history: tuple[EpochReport, ...] = Field(min_length=1)
 
 
 def run_fingerprint(config: RunConfig, dataset: PreparedDataset, scaling: Scaling) -> str:
@@ -81,7 +92,8 @@ def train(
         on_sign: hears how far training is.
 
     Raises:
-        ConfigError: the batch does not fit the data or the workers.
+        ConfigError: the batch does not fit the data or the workers, or the settings give no model.
+        ClusterError: Ray cannot be reached or started.
         TrainingError: the cluster is too small, or the run failed more often than it may.
     """
     identity = run_fingerprint(config, dataset, scaling)
@@ -94,10 +106,25 @@ def train(
         steps_in_epoch(triplets.num_rows, config.training.batch_size)
         texts = [joined(texts) for texts in triplets["texts"].to_pylist()]
         vocabulary = Vocabulary.of(texts, config.model.tokenizer, config.model.on_unknown)
+        _check_buildable(config, len(vocabulary))
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_sign)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
     shelf.point_at(bundle.version)
     return bundle, not finished
+
+
+def _check_buildable(config: RunConfig, vocabulary_size: int) -> None:
+    """Build the model once here, where its error is the caller's: in a worker it would count as a failed one.
+
+    Raises:
+        ConfigError: the settings give no model.
+    """
+    try:
+        Trainee.build(config, vocabulary_size, 1, torch.device("cpu"))
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"The settings of {config.name} give no model: {error}.", hint="Change those under model or objective."
+        ) from error
 
 
 def _fit(

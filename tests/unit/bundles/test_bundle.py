@@ -92,7 +92,7 @@ def test_unknown_words_are_told_and_nothing_at_all_is_answered_with_nothing(tmp_
     assert bundle.embed([]).shape == (0, 8)
 
 
-@pytest.mark.parametrize("text", ["", "  \n"])
+@pytest.mark.parametrize("text", ["", "  \n", "!!!"])
 def test_an_empty_text_is_refused(tmp_path: Path, text: str) -> None:
     bundle = Bundle.open(saved(Location.parse(str(tmp_path))))
     with pytest.raises(QueryError, match="empty"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import warnings
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cirray.datasets.pictures import FORMATS, MAX_PIXELS, decode, to_pixels
 from cirray.errors import BadImageError
@@ -164,3 +165,31 @@ def test_to_pixels_gives_exactly_the_size() -> None:
 
 def test_to_pixels_leaves_the_right_size_alone() -> None:
     np.testing.assert_array_equal(to_pixels(gradient(24, 32), 24, 32), np.asarray(gradient(24, 32)))
+
+
+@pytest.mark.parametrize("error", [TypeError("The fill character must be a unicode character"), KeyError(3)])
+def test_whatever_pillow_raises_at_damaged_exif_is_a_bad_picture(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageOps, "exif_transpose", lambda image: _fail(error))
+    with pytest.raises(BadImageError, match="cannot be decoded"):
+        decode(exif_file("JPEG"))
+
+
+def test_exif_with_one_byte_changed_is_decoded_or_refused() -> None:
+    whole = exif_file("JPEG")
+    start = whole.index(b"Exif")
+    for place in range(start, start + 70):
+        for value in (0, 1, 2, 7, 255):
+            with contextlib.suppress(BadImageError):
+                decode(whole[:place] + bytes([value]) + whole[place + 1 :])
+
+
+def test_running_out_of_memory_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageOps, "exif_transpose", lambda image: _fail(MemoryError()))
+    with pytest.raises(MemoryError):
+        decode(exif_file("JPEG"))
+
+
+def _fail(error: Exception) -> None:
+    raise error

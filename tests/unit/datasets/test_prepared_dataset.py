@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cirray.datasets import ITEM_COLUMNS, ITEMS, TRIPLETS, PreparedDataset, prepared
+from cirray.datasets.prepared import DatasetDetails
 from cirray.errors import ArtifactError, UnknownItemError
 from cirray.storage import Artifact
 
@@ -107,3 +108,27 @@ def test_a_dataset_without_a_manifest_does_not_exist(make_dataset: MakeDataset) 
     os.unlink(f"{place.path}/manifest.json")
     with pytest.raises(ArtifactError, match="no finished dataset"):
         Artifact.open(place, "dataset")
+
+
+def test_a_manifest_that_lists_no_items_is_refused(make_dataset: MakeDataset) -> None:
+    artifact = make_dataset().artifact
+    with pytest.raises(ArtifactError, match=r"lists no part of the item table.*Delete"):
+        PreparedDataset(Artifact(artifact.place, artifact.manifest.model_copy(update={"files": ()})))
+
+
+@pytest.mark.parametrize(
+    ("details", "counts", "says"),
+    [
+        ({"source": "file:///s"}, {"items": 1, "rejects": 0}, "rejects"),
+        ({"rejects": {}}, {"items": 1, "rejects": 0}, "source"),
+        ({"source": "file:///s", "rejects": {"a": "b"}}, {"items": 1, "rejects": 0}, "rejects.a"),
+        ({"source": "file:///s", "rejects": {}}, {"rejects": 0}, "items"),
+    ],
+)
+def test_details_that_lack_a_part_are_named(
+    make_dataset: MakeDataset, details: dict[str, object], counts: dict[str, int], says: str
+) -> None:
+    artifact = make_dataset().artifact
+    manifest = artifact.manifest.model_copy(update={"details": details, "counts": counts})
+    with pytest.raises(ArtifactError, match=f"corrupt or of another version.*{says}"):
+        DatasetDetails.of(Artifact(artifact.place, manifest))

@@ -84,3 +84,34 @@ def test_what_is_no_parquet_file_is_refused(place: Location) -> None:
     (place / "items.parquet").write(b"item_id,path\n")
     with pytest.raises(DataError, match="not a readable parquet file"):
         read_table(place / "items.parquet", SOURCE_ITEMS)
+
+
+def test_a_damaged_parquet_file_is_an_error_of_the_data(place: Location) -> None:
+    rows = [ROW | {"item_id": f"item {number}", "caption": str(number) * 9} for number in range(30)]
+    whole = table_bytes(pa.Table.from_pylist(rows, schema=SOURCE_ITEMS))
+    file = place / "items.parquet"
+    damages = 0
+    for position in range(4, len(whole) - 4, 7):
+        file.write(whole[:position] + bytes([whole[position] ^ 0xA5]) + whole[position + 1 :])
+        try:
+            read_table(file, SOURCE_ITEMS).to_pylist()
+        except DataError:
+            damages += 1
+    assert damages > 50
+
+
+def test_a_file_that_is_not_there_is_an_error_of_the_storage(place: Location) -> None:
+    with pytest.raises(StorageError, match="nothing of that name"):
+        read_table(place / "items.parquet", SOURCE_ITEMS)
+
+
+def test_two_columns_of_one_name_are_refused(place: Location) -> None:
+    table = pa.Table.from_pylist([ROW])
+    with pytest.raises(DataError, match="more than one column of the name label"):
+        read_table(put(place, table.append_column("label", table["caption"])), SOURCE_ITEMS)
+
+
+def test_empty_values_within_lists_are_left_out(place: Location) -> None:
+    rows = [ROW | {"splits": [None, "test"]}, ROW | {"splits": [None]}, ROW]
+    table = pa.Table.from_pylist(rows, schema=SOURCE_ITEMS)
+    assert read_table(put(place, table), SOURCE_ITEMS)["splits"].to_pylist() == [["test"], [], ["train"]]

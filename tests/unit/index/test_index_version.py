@@ -73,6 +73,9 @@ def test_a_manifest_that_does_not_describe_its_shards_is_refused(index: Artifact
         IndexVersion.open(_with(index, details={**details, "num_shards": 4}))
     with pytest.raises(ArtifactError, match="num_shards"):
         IndexVersion.open(_with(index, details={k: v for k, v in details.items() if k != "num_shards"}))
+    for name in ("num_shards", "dim"):
+        with pytest.raises(ArtifactError, match=f"{name}.*greater than or equal to 1"):
+            IndexVersion.open(_with(index, details={**details, name: 0}, files=()))
     with pytest.raises(ArtifactError, match="is a dataset, where an index"):
         IndexVersion.open(_with(index, kind="dataset"))
     with pytest.raises(ArtifactError, match="has 8 dimensions, its manifest says 9"):

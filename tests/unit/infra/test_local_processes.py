@@ -193,3 +193,20 @@ def test_free_ports_are_different_and_free(monkeypatch: pytest.MonkeyPatch) -> N
     assert first not in ports
     assert len(set(ports)) == 5
     assert all(20_000 <= port < 32_000 for port in ports)
+
+
+def test_a_start_that_fails_ends_its_processes_even_if_its_record_was_damaged(tmp_path: Path) -> None:
+    book = ledger(tmp_path)
+    started: list[Process] = []
+
+    def start_and_fail() -> None:
+        with book.launch() as launch:
+            launch.spawn("idler", [sys.executable, "-c", "import signal; signal.pause()"], os.environ)
+            started.append(launch.record.processes["idler"])
+            (tmp_path / "state" / "idler.json").write_text('{"scratch": 3}')
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start_and_fail()
+    assert not is_running(started[0])
+    assert not (tmp_path / "state" / "idler.json").exists()

@@ -146,3 +146,11 @@ def test_usual_names_of_splits_are_taken() -> None:
 def test_a_source_without_items_is_an_error() -> None:
     with pytest.raises(DataError, match="has no items"):
         check_splits(SourceTables(items(), {}))
+
+
+@pytest.mark.parametrize("label", ["", " "])
+def test_an_item_without_a_label_is_rejected(label: str) -> None:
+    rows = [{"item_id": name, "path": "1", "label": text} for name, text in (("a", label), ("b", "l"))]
+    checked = check_items(items_table(rows), {"1": 1})
+    assert ids(checked.table) == ["b"]
+    assert checked.rejects == [Reject("item", "a", "empty-label", "1")]

@@ -38,3 +38,14 @@ def test_a_query_has_exactly_one_reference() -> None:
 def test_a_picture_of_too_many_bytes_is_refused() -> None:
     with pytest.raises(BadImageError, match=r"has 8,388,609 bytes; at most 8,388,608"):
         Query("red", reference_image=b"0" * (MAX_IMAGE_BYTES + 1))
+
+
+@pytest.mark.parametrize("text", ["!!!", "\u200b", "\x00", " - "])
+def test_a_text_without_a_word_is_refused(text: str) -> None:
+    with pytest.raises(QueryError, match=r"has no word.*Say what should change"):
+        Query(text, reference_id="a")
+
+
+@pytest.mark.parametrize("text", ["2", "größer", "赤"])
+def test_words_of_any_script_are_words(text: str) -> None:
+    Query(text, reference_id="a")

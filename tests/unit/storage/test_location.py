@@ -36,6 +36,11 @@ def test_a_relative_path_is_taken_from_here(tmp_path: Path, monkeypatch: pytest.
     [
         ("gs://bucket/x", "s3://bucket/prefix"),
         ("s3:///x", "names no bucket"),
+        ("", "empty string"),
+        ("s3:bucket/x", "s3://bucket/prefix"),
+        ("file://host/x", "file:///folder"),
+        ("s3://bucket/what?", "may have no"),
+        ("s3://key:sec/ret@bucket/x", "AWS_ACCESS_KEY_ID"),
         ("s3://key:secret@bucket/x", "AWS_ACCESS_KEY_ID"),
         ("s3://bucket/x?access_key=a&secret_key=b", "AWS_ACCESS_KEY_ID"),
     ],
@@ -95,3 +100,23 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(
         (place / "x").write(b"new")
     assert (place / "x").read() == b"old"
     assert os.listdir(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b", "a\tb", " a b ", "a#b?c=d&e", "a:b"])
+def test_names_with_signs_of_uris_are_taken_as_they_stand(name: str, tmp_path: Path) -> None:
+    place = Location.parse(f"{tmp_path}/{name}")
+    assert place.path == f"{tmp_path}/{name}"
+    assert Location.parse(place.uri) == place
+    assert pickle.loads(pickle.dumps(place)) == place
+    (place / "x").write(b"1")
+    assert (tmp_path / name / "x").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("key", ["a#b/c", "a%20b", "a b", "a:b", "a@b"])
+def test_keys_with_signs_of_uris_are_taken_as_they_stand(key: str, bucket: str) -> None:
+    place = Location.parse(f"{bucket}/{key}")
+    assert place.uri == f"{bucket}/{key}"
+    assert place.path.partition("/")[2] == key
+    assert pickle.loads(pickle.dumps(place)) == place
+    place.write(key.encode())
+    assert place.read() == key.encode()

@@ -1,0 +1,57 @@
+"""What evaluation refuses, before it decodes a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from cirray.datasets import TRIPLETS, PreparedDataset
+from cirray.datasets.pictures import Pixels
+from cirray.datasets.raw import table_bytes
+from cirray.errors import ArtifactError, DataError
+from cirray.evaluation import evaluate, protocols
+from cirray.evaluation.ranking import Floats
+from cirray.storage import Artifact, FileEntry, Root, put_file
+from tests.service_world import put_dataset
+
+TABLE = "triplets-test/part-00000.parquet"
+
+
+class NoModel:
+    image_size = (8, 8)
+
+    def embed_pixels(self, pixels: Pixels) -> Floats:
+        raise AssertionError
+
+    def compose_pixels(self, pixels: Pixels, texts: Sequence[str]) -> Floats:
+        raise AssertionError
+
+
+@pytest.fixture
+def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
+    monkeypatch.setattr("cirray.evaluation.evaluate.open_pixels", lambda *_: pytest.fail("pictures were decoded"))
+    return put_dataset(Root.open(str(tmp_path / "root"), create=True), 6)
+
+
+def with_triplets(artifact: Artifact, entry: FileEntry) -> PreparedDataset:
+    items = [file for file in artifact.manifest.files if file.name.startswith("items/")]
+    return PreparedDataset(Artifact(artifact.place, artifact.manifest.model_copy(update={"files": (*items, entry)})))
+
+
+def test_a_split_that_does_not_exist_is_refused_first(artifact: Artifact) -> None:
+    with pytest.raises(ArtifactError, match=r"has no split 'typo'; it has: test"):
+        evaluate(NoModel(), PreparedDataset(artifact), "typo", protocols["standard"])
+
+
+def test_a_split_without_queries_is_refused(artifact: Artifact) -> None:
+    empty = put_file(artifact.place, TABLE, table_bytes(TRIPLETS.empty_table()), rows=0)
+    with pytest.raises(DataError, match="'test' of dataset 'tiny' has no queries"):
+        evaluate(NoModel(), with_triplets(artifact, empty), "test", protocols["standard"])
+
+
+def test_a_split_without_a_gallery_is_refused(artifact: Artifact) -> None:
+    other = artifact.entry(TABLE).model_copy(update={"name": TABLE.replace("test", "other")})
+    with pytest.raises(DataError, match="'tiny' has no gallery 'other'"):
+        evaluate(NoModel(), with_triplets(artifact, other), "other", protocols["standard"])

@@ -1,0 +1,139 @@
+"""What the operations refuse before anything long begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from torch import Tensor
+
+from cirray.bundles import save_bundle
+from cirray.cli.display import Display
+from cirray.cli.operations import build_index, evaluate_model, open_dataset, train_model
+from cirray.composers import Composer, ComposerConfig, ModelConfig, Retriever, composers
+from cirray.encoders import ImageFeatures, LstmConfig, Preprocessing, SmallCnnConfig, TextFeatures, Vocabulary
+from cirray.errors import ArtifactError, ConfigError
+from cirray.evaluation import protocol
+from cirray.recipes import recipes
+from cirray.storage import Root
+from cirray.training import Scaling, run_fingerprint
+from tests.service_world import DATASET, MODEL, make_root
+
+DISPLAY = Display.stderr()
+RECIPE = "css-2d/tirg-last-conv"
+
+
+class ReRankerConfig(ComposerConfig):
+    name: Literal["test-re-ranker"] = "test-re-ranker"
+
+
+class ReRanker(Composer):
+    Config = ReRankerConfig
+    gallery_depends_on_query = True
+
+    def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:
+        raise AssertionError
+
+    def embed(self, image: ImageFeatures) -> Tensor:
+        raise AssertionError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    root = make_root(tmp_path / "root", num_scenes=6)
+    shelf = root.dataset(DATASET)
+    shelf.point_at(shelf.versions()[0])
+    return root
+
+
+@pytest.fixture
+def re_ranker(root: Root, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setitem(composers._entries, "test-re-ranker", ReRanker)
+    monkeypatch.setattr(protocol, "open_pixels", lambda *_: pytest.fail("pictures were decoded"))
+    vocabulary = Vocabulary.of(["make red"])
+    config = ModelConfig(
+        preprocessing=Preprocessing(height=8, width=8),
+        image_encoder=SmallCnnConfig(widths=(4,), strides=(2,)),
+        text_encoder=LstmConfig(word_dim=4, dim=4),
+        composer=ReRankerConfig(dim=4),
+    )
+    shelf = root.model("tiny/re-ranker")
+    artifact = save_bundle(
+        shelf.version("a" * 64),
+        name="tiny/re-ranker",
+        fingerprint="a" * 64,
+        model=Retriever(config, len(vocabulary)),
+        vocabulary=vocabulary,
+        inputs={},
+        settings={},
+        details={"dataset": DATASET},
+    )
+    shelf.point_at(artifact.version)
+    return "tiny/re-ranker"
+
+
+Verb = Callable[[Root, str], object]
+VERBS: list[Verb] = [
+    lambda root, model: evaluate_model(root, model, None, "test", DISPLAY),
+    lambda root, model: build_index(root, model, None, "test", "x", 2, (), DISPLAY),
+]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_re_ranker_is_neither_evaluated_nor_indexed(root: Root, re_ranker: str, verb: Verb) -> None:
+    with pytest.raises(ConfigError, match="'test-re-ranker' of model tiny/re-ranker serves as a re-ranker only"):
+        verb(root, re_ranker)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_bundle_without_details_is_refused(root: Root, verb: Verb) -> None:
+    artifact = root.model(MODEL).open()
+    changed = artifact.manifest.model_copy(update={"details": {}})
+    (artifact.place / "manifest.json").write(changed.model_dump_json().encode())
+    with pytest.raises(ArtifactError, match=r"bundle at .* is corrupt or of another version: dataset"):
+        verb(root, MODEL)
+
+
+@pytest.mark.parametrize("details", [{}, {"history": []}, {"history": [{"epoch": 1}]}])
+def test_a_finished_training_without_its_history_is_refused(root: Root, details: dict[str, object]) -> None:
+    config = recipes[RECIPE]()
+    identity = run_fingerprint(config, open_dataset(root, DATASET), Scaling())
+    done = root.model(MODEL).open().manifest.model_copy(update={"details": {"dataset": DATASET, **details}})
+    (root.model(config.name).version(identity) / "manifest.json").write(done.model_dump_json().encode())
+    with pytest.raises(ArtifactError, match="history"):
+        train_model(root, RECIPE, DATASET, 1, False, (), DISPLAY)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("model.text_encoder.dim", "0"),
+        ("model.text_encoder.word_dim", "-1"),
+        ("model.text_encoder.dropout", "2"),
+        ("model.composer.dim", "0"),
+        ("model.image_encoder.widths", "[8, 0, 8]"),
+        ("model.image_encoder.strides", "[4, 0, 1]"),
+    ],
+)
+def test_sizes_of_a_model_are_at_least_one(root: Root, key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key.rpartition('.')[2]}.*should be"):
+        train_model(root, RECIPE, DATASET, 1, False, (f"{key}={value}",), DISPLAY)
+
+
+def test_settings_that_give_no_model_are_refused_before_a_worker_starts(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Retriever, config: ModelConfig, vocabulary_size: int) -> None:
+        raise ValueError("heads do not divide the dimension")
+
+    monkeypatch.setattr(Retriever, "__init__", refuse)
+    monkeypatch.setattr("cirray.training.distributed._fit", lambda *_: pytest.fail("workers were started"))
+    with pytest.raises(ConfigError, match="tirg-last-conv give no model: heads do not divide"):
+        train_model(root, RECIPE, DATASET, 1, False, ("split=test", "training.batch_size=2"), DISPLAY)
+
+
+def test_too_many_shards_are_refused_as_a_setting(root: Root) -> None:
+    with pytest.raises(ConfigError, match=r"num_shards.*1024.*2000"):
+        build_index(root, MODEL, None, "test", "x", 2000, (), DISPLAY)
