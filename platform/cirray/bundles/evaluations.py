@@ -8,7 +8,17 @@ from cirray.config import Config
 from cirray.datasets import PreparedDataset
 from cirray.errors import ArtifactError
 from cirray.evaluation import Evaluation
-from cirray.storage import Artifact, Location, library_versions
+from cirray.storage import Artifact, Location, code_fingerprint, library_versions
+
+MEASURING_CODE = (
+    "cirray.bundles.bundle",
+    "cirray.composers",
+    "cirray.datasets.pictures",
+    "cirray.datasets.pixels",
+    "cirray.encoders",
+    "cirray.evaluation",
+)
+"""What decides the recalls of given weights on given data: after a change there, a record is out of date."""
 
 
 class EvaluationRecord(Config):
@@ -24,6 +34,7 @@ class EvaluationRecord(Config):
         num_gallery: how many gallery items.
         recalls: in percent, by "R@k".
         versions: of the libraries that measured.
+        code: fingerprint of the part of cirray that measured; empty in records from before it was kept.
     """
 
     model: str
@@ -35,6 +46,7 @@ class EvaluationRecord(Config):
     num_gallery: int
     recalls: dict[str, float]
     versions: dict[str, str]
+    code: str = ""
 
 
 def save_evaluation(bundle: Artifact, dataset: PreparedDataset, evaluation: Evaluation) -> EvaluationRecord:
@@ -53,13 +65,14 @@ def save_evaluation(bundle: Artifact, dataset: PreparedDataset, evaluation: Eval
         num_gallery=evaluation.num_gallery,
         recalls=evaluation.recalls,
         versions=library_versions(),
+        code=code_fingerprint(*MEASURING_CODE),
     )
     _place(bundle, dataset, evaluation.split).write(record.model_dump_json(indent=1).encode())
     return record
 
 
 def find_evaluation(bundle: Artifact, dataset: PreparedDataset, split: str) -> EvaluationRecord | None:
-    """Return the record of an earlier evaluation of the same model on the same data, or None.
+    """Return the record of an earlier evaluation of the same model on the same data by the same code, or None.
 
     Raises:
         ArtifactError: the record is corrupt.
@@ -71,8 +84,9 @@ def find_evaluation(bundle: Artifact, dataset: PreparedDataset, split: str) -> E
         record = EvaluationRecord.model_validate_json(place.read())
     except ValidationError as error:
         raise ArtifactError(f"The evaluation {place} is corrupt.", hint="Delete it and evaluate again.") from error
-    same = (record.model_fingerprint, record.dataset_fingerprint) == (bundle.digest, dataset.fingerprint)
-    return record if same else None
+    measured = (record.model_fingerprint, record.dataset_fingerprint, record.code)
+    asked = (bundle.digest, dataset.fingerprint, code_fingerprint(*MEASURING_CODE))
+    return record if measured == asked else None
 
 
 def _place(bundle: Artifact, dataset: PreparedDataset, split: str) -> Location:

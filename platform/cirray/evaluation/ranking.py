@@ -1,4 +1,4 @@
-"""Ranks of the right answers, exact and in bounded memory."""
+"""Ranks of the right answers, exact, with the scores of one block of queries in memory at a time."""
 
 from __future__ import annotations
 

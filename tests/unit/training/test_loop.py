@@ -13,7 +13,7 @@ from cirray.errors import ConfigError, TrainingError
 from cirray.recipes import RunConfig, recipes
 from cirray.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
 from cirray.training.data import TrainingData
-from cirray.training.loop import EpochReport, World, fit, hash_seed
+from cirray.training.loop import EpochReport, World, fit, worker_seed
 from cirray.training.sampling import steps_in_epoch
 from cirray.training.trainee import Trainee, learning_rate_factor
 
@@ -185,7 +185,7 @@ def test_workers_that_cannot_share_the_batch_are_refused() -> None:
 
 
 def test_dropout_seeds_differ_by_seed_epoch_and_rank() -> None:
-    seeds = {hash_seed(seed, epoch, rank) for seed in (0, 1, 2**62) for epoch in range(20) for rank in range(8)}
+    seeds = {worker_seed(seed, epoch, rank) for seed in (0, 1, 2**62) for epoch in range(20) for rank in range(8)}
     assert len(seeds) == 3 * 20 * 8
     assert all(0 <= seed < 2**63 for seed in seeds)
 
