@@ -6,13 +6,14 @@ import json
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
 import pytest
+
+from infra.local.ports import free_ports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -60,12 +61,6 @@ def shell(script: str, cwd: Path, **extra: str) -> str:
     return done.stdout
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_the_two_commands_are_targets_of_the_makefile() -> None:
     assert [command.split() for command in block("Two commands")] == [["make", "demo"], ["make", "test"]]
     planned = shell("make --dry-run demo test", REPOSITORY)
@@ -101,9 +96,20 @@ def test_the_demo_goes_the_whole_way_and_the_second_time_does_nothing_again(tmp_
 
 
 @pytest.mark.ray
+@pytest.mark.slow
+def test_the_demo_as_it_stands_finds_what_it_promises(tmp_path: Path) -> None:
+    shell(f"cirray demo --root {shlex.quote(str(tmp_path / 'demo'))}", tmp_path)
+    recalls = json.loads((tmp_path / "demo" / "summary.json").read_text())["recalls"]
+    best = recalls["tirg-last-conv"]["R@1"]
+    assert best >= 40
+    for baseline in ("image-only", "text-only"):
+        assert best >= recalls[baseline]["R@1"] + 20
+
+
+@pytest.mark.ray
 def test_the_whole_chain_runs_as_jobs_on_a_cluster_with_everything_in_a_bucket(tmp_path: Path) -> None:
     commands = block("On a cluster and a bucket")
-    state, port = f"--state-dir {shlex.quote(str(tmp_path))}", free_port()
+    state, port = f"--state-dir {shlex.quote(str(tmp_path))}", free_ports(1)[0]
     script = []
     for command in commands:
         command = re.sub(r"(infra/local/\w+\.py \w+)", rf"\1 {state}", smaller(command)).replace(

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from cirray.config import override
 from cirray.errors import ConfigError, TrainingError
+from cirray.objectives import Loss
 from cirray.recipes import RunConfig, recipes
-from cirray.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
+from cirray.training.checkpoint import Progress, load_checkpoint, load_progress, load_weights, save_checkpoint
 from cirray.training.data import TrainingData
 from cirray.training.loop import EpochReport, World, fit, worker_seed
 from cirray.training.sampling import steps_in_epoch
@@ -139,6 +141,31 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, name: str, damage: str)
         load_checkpoint(tmp_path, trainee(run))
 
 
+def test_a_checkpoint_of_a_gpu_is_opened_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = config()
+    saved = trainee(run)
+    train(run, saved)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        save_checkpoint(tmp_path, saved, Progress())
+    opened = trainee(config("seed=7"))
+    load_checkpoint(tmp_path, opened)
+    expected = weights(saved)
+    assert all(torch.equal(value, expected[key]) for key, value in weights(opened).items())
+
+
+def test_weights_are_read_without_what_only_training_needs(tmp_path: Path) -> None:
+    run = config()
+    saved, opened = trainee(run), trainee(config("seed=7"))
+    save_checkpoint(tmp_path, saved, Progress())
+    (tmp_path / "training.pt").unlink()
+    load_weights(tmp_path, opened.step.model)
+    expected = saved.step.model.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in opened.step.model.state_dict().items())
+    with pytest.raises(TrainingError, match="cannot be used"):
+        load_weights(tmp_path, trainee(config("model.composer.dim=12")).step.model)
+
+
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     run = config()
     save_checkpoint(tmp_path, trainee(run), Progress())
@@ -176,6 +203,45 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -
     with pytest.raises(TrainingError, match=r"loss is nan at step 1 of epoch 1.*learning_rate"):
         train(run, learner)
     assert torch.equal(weights(learner)["model.text_encoder.words.weight"], text_weights)
+
+
+class SquareRoot(nn.Module):
+    """An objective whose loss is finite where its gradient is not."""
+
+    def forward(self, queries: torch.Tensor, targets: torch.Tensor) -> Loss:
+        return Loss((queries * 0).sum().sqrt())
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -> None:
+    run = config()
+    learner = trainee(run)
+    learner.step.objective = SquareRoot()
+    before = weights(learner)
+    with pytest.raises(TrainingError, match=r"norm of the gradient is nan at step 1 of epoch 1.*learning_rate"):
+        train(run, learner)
+    parameters = dict(learner.step.named_parameters())
+    assert all(torch.equal(value, before[name]) for name, value in parameters.items())
+
+
+def test_the_objective_has_all_digits_whatever_the_model_ran_in() -> None:
+    learner = trainee(config())
+    seen: list[torch.dtype] = []
+
+    class Spy(nn.Module):
+        def forward(self, queries: torch.Tensor, targets: torch.Tensor) -> Loss:
+            seen.extend([queries.dtype, targets.dtype, (queries @ targets.T).dtype])
+            return Loss(queries.sum())
+
+    batch = data().batch(np.arange(16), torch.device("cpu"))
+    # Without oneDNN, whose LSTM in bf16 only some processors have.
+    with torch.backends.mkldnn.flags(enabled=False), torch.autocast("cpu", torch.bfloat16):
+        queries, _ = learner.step.model(batch.reference, batch.tokens, batch.lengths, batch.target)
+        full, _ = learner.step(batch)
+        learner.step.objective = Spy()
+        learner.step(batch)
+    assert queries.dtype == torch.bfloat16, "or there is nothing to keep from the objective"
+    assert full.dtype == torch.float32
+    assert seen == [torch.float32] * 3
 
 
 def test_workers_that_cannot_share_the_batch_are_refused() -> None:

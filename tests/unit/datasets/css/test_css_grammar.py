@@ -89,7 +89,7 @@ def follow(text: str, before: Plain, split: Split) -> Plain | None:
     return after if after != before and allowed(split, after) else None
 
 
-@pytest.mark.parametrize(("text", "modification"), list(ATTESTED.items()))
+@pytest.mark.parametrize(("text", "modification"), list((ATTESTED | INFERRED).items()))
 def test_texts_are_as_attested(text: str, modification: Modification) -> None:
     assert modification.text() == text
     assert parse(text) == modification
