@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ray
 import ray.train
@@ -151,13 +152,14 @@ def _fit(
 
 def _run_config(root: Root, config: RunConfig, scaling: Scaling, identity: str) -> ray.train.RunConfig:
     runs = root.runs()
+    callbacks: list[Any] = [GiveUp()]  # Ray's annotation is that of its former callbacks
     return ray.train.RunConfig(
         name=f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}",
         storage_path=runs.path,
         storage_filesystem=runs.filesystem,
         checkpoint_config=ray.train.CheckpointConfig(num_to_keep=NUM_CHECKPOINTS),
         failure_config=FailureConfig(max_failures=scaling.max_failures, controller_failure_limit=3),
-        callbacks=[GiveUp()],
+        callbacks=callbacks,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ray.train import TrainingFailedError, UserCallback
+from ray.train import UserCallback
 
 from cirray.cluster import own_error, unwrapped
 from cirray.errors import CirrayError, StorageError, TrainingError
@@ -23,7 +23,7 @@ class GiveUp(UserCallback):
                 raise error
 
 
-def told(error: TrainingFailedError) -> CirrayError:
+def told(error: BaseException) -> CirrayError:
     """Return the error of cirray that made a run fail, or a `TrainingError` that says what did."""
     failures = getattr(error, "worker_failures", None) or {0: error}
     for own in map(own_error, failures.values()):
