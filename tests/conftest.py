@@ -93,17 +93,3 @@ def css_root(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> str
     generate_world(root, "css-2d", CssConfig(num_scenes=24), Display.stderr())
     prepare_dataset(root, "css-2d", "css-2d", None, (), Display.stderr())
     return root.place.path
-
-
-@pytest.fixture(scope="session")
-def trained_root(css_root: str) -> str:
-    """Return the path of a root with, besides, a model trained for two epochs and its index in two shards."""
-    from cirray.cli.display import Display
-    from cirray.cli.operations import build_index, train_model
-    from cirray.storage import Root
-
-    root = Root.open(css_root)
-    small = ("training.epochs=2", "training.batch_size=32")
-    train_model(root, "css-2d/tirg-last-conv", None, 2, False, small, Display.stderr())
-    build_index(root, "css-2d/tirg-last-conv", None, "test", "css-2d", 2, (), Display.stderr())
-    return css_root

@@ -35,6 +35,12 @@ def set_ray_defaults() -> None:
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
 
 
+def usable_cores() -> int:
+    """Return on how many cores this process may run, which can be fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)  # there is none on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 @contextmanager
 def ray_cluster() -> Iterator[None]:
     """Be connected to Ray in the block: to `RAY_ADDRESS` where it is set (as in a submitted job), else to a new one.
@@ -60,7 +66,7 @@ def ray_cluster() -> Iterator[None]:
         with _cluster_errors("Ray cannot be started on this machine", "Check its memory and the room in /tmp."):
             ray.init(
                 address="local",
-                num_cpus=max(MIN_CPUS, os.cpu_count() or 1),
+                num_cpus=max(MIN_CPUS, usable_cores()),
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
@@ -82,12 +88,26 @@ def own_errors() -> Iterator[None]:
     try:
         yield
     except RayError as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, CirrayError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        if cause is None:
+        own = own_error(error)
+        if own is None:
             raise
-        raise cause from error
+        raise own from error
+
+
+def own_error(error: BaseException) -> CirrayError | None:
+    """Return the error of cirray that is at the bottom of `error`, or None."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, CirrayError):
+        cause = unwrapped(cause) or cause.__cause__
+    return cause
+
+
+def unwrapped(error: BaseException) -> BaseException | None:
+    """Return what Ray wrapped in `error`: the error of a task, of Ray Train's controller or of its worker."""
+    for name in ("cause", "controller_failure", "_base_exc"):
+        if isinstance(inner := getattr(error, name, None), BaseException):
+            return inner
+    return None
 
 
 _MEND_ADDRESS = "Start that cluster, set RAY_ADDRESS to one that runs, or unset it to work on this machine."

@@ -52,7 +52,10 @@ def test_a_gradient_reaches_every_weight(name: str) -> None:
     queries, targets = model(*batch())
     (queries * torch.randn_like(queries)).sum().backward(retain_graph=True)
     (targets * torch.randn_like(targets)).sum().backward()
-    without = [key for key, weight in model.named_parameters() if weight.grad is None]
+    # A weight that is only multiplied by zero has a gradient too, of zeros.
+    without = [
+        key for key, weight in model.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0
+    ]
     assert without == []
 
 

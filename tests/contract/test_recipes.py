@@ -28,3 +28,4 @@ def test_any_field_can_be_set(name: str) -> None:
     config = override(recipes[name](), ["training.epochs=3", "model.composer.dim=16", "objective.scale=2"])
     assert config.training.epochs == 3
     assert config.model.composer.dim == 16
+    assert config.objective.model_dump()["scale"] == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,13 +11,19 @@ from ray.util import list_named_actors
 from cirray.search import SearchEngine
 from cirray.service import ServiceHandle, ServingSet, shard_name, start
 from cirray.storage import Root
-
-INDEX = "css-2d"
+from infra.local.ports import free_ports
+from tests.service_world import INDEX, make_root
 
 
 @pytest.fixture(scope="session")
-def served(trained_root: str) -> ServingSet:
-    return ServingSet.open(Root.open(trained_root), INDEX)
+def served_root(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A root to serve. How well its model was trained is of no account here, so it was not."""
+    return make_root(tmp_path_factory.mktemp("served") / "root", num_scenes=80).place.path
+
+
+@pytest.fixture(scope="session")
+def served(served_root: str) -> ServingSet:
+    return ServingSet.open(Root.open(served_root), INDEX)
 
 
 @pytest.fixture(scope="session")
@@ -29,20 +34,14 @@ def engine(served: ServingSet) -> SearchEngine:
 
 
 @pytest.fixture(scope="module")
-def service(ray_session: None, trained_root: str) -> Iterator[ServiceHandle]:
-    with start({"root": trained_root, "index": INDEX}, port=_free_port()) as handle:
+def service(ray_session: None, served_root: str) -> Iterator[ServiceHandle]:
+    with start({"root": served_root, "index": INDEX}, port=free_ports(1)[0]) as handle:
         yield handle
 
 
 @pytest.fixture
 def free_port() -> int:
-    return _free_port()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @pytest.fixture(scope="session")

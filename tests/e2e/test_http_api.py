@@ -12,6 +12,7 @@ import pytest
 from cirray.search import Query, SearchEngine
 from cirray.service import ServiceError, ServiceHandle, start
 from cirray.service.middleware import MAX_BODY_BYTES
+from tests.service_world import INDEX
 
 pytestmark = pytest.mark.ray
 
@@ -113,7 +114,7 @@ def test_a_killed_shard_degrades_answers_until_it_is_back_and_never_makes_them_w
     assert client.get("/readyz").status_code == 200
 
 
-def test_a_second_service_on_the_same_cluster_is_refused(service: ServiceHandle, trained_root: str) -> None:
-    args = {"root": trained_root, "index": "css-2d"}
+def test_a_second_service_on_the_same_cluster_is_refused(service: ServiceHandle, served_root: str) -> None:
+    args = {"root": served_root, "index": INDEX}
     with pytest.raises(ServiceError, match="runs on this cluster already"):
         start(args, port=int(service.url.rpartition(":")[2]))

@@ -126,6 +126,17 @@ def the_verbs_find_everything_done(folder: Path) -> None:
 
 @pytest.mark.ray
 @pytest.mark.slow
+def test_the_demo_as_it_stands_finds_what_it_promises(tmp_path: Path) -> None:
+    shell(f"cirray demo --root {shlex.quote(str(tmp_path / 'demo'))}", tmp_path)
+    recalls = json.loads((tmp_path / "demo" / "summary.json").read_text())["recalls"]
+    best = recalls["tirg-last-conv"]["R@1"]
+    assert best >= 40
+    for baseline in ("image-only", "text-only"):
+        assert best >= recalls[baseline]["R@1"] + 20
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 def test_the_whole_chain_runs_as_jobs_on_a_cluster_with_everything_in_a_bucket(tmp_path: Path) -> None:
     commands = block("On a cluster and a bucket")
     state, port = f"--state-dir {shlex.quote(str(tmp_path))}", free_ports(1)[0]

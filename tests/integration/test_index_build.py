@@ -10,18 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import ray
 from PIL import Image
 
 from cirray.datasets.prepared import PreparedDataset
-from cirray.datasets.schema import ITEMS, triplets_table
 from cirray.errors import ArtifactError, MismatchError
 from cirray.index import IndexConfig, IndexVersion, Verification, build, merge, shard_of
 from cirray.index.build import BuildResult, build_index
-from cirray.storage import Manifest, Root, commit, put_file, read_alias
+from cirray.storage import Root, read_alias
+from tests.artifacts import put_dataset
 
 Vectors = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -90,12 +88,6 @@ def _picture(seed: int) -> bytes:
     return sink.getvalue()
 
 
-def _parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     return Root.open(str(tmp_path))
@@ -108,11 +100,7 @@ def write_dataset(root: Root, *, with_triplets: bool = True) -> PreparedDataset:
             "item_id": f"item-{number:03d}",
             "label": f"label-{number % DISTINCT}",
             "caption": f"picture {number % DISTINCT}",
-            "category": "",
-            "attributes": [],
             "splits": [] if number % 7 == 0 else ["test"],
-            "width": 8,
-            "height": 8,
             "image": _picture(number % DISTINCT),
         }
         for number in range(NUM_ITEMS)
@@ -127,19 +115,7 @@ def write_dataset(root: Root, *, with_triplets: bool = True) -> PreparedDataset:
         for number in range(NUM_ITEMS)
     ]
     place = root.dataset("tiny").version("d" * 64)
-    files = [
-        put_file(
-            place,
-            f"items/part-{part:05d}.parquet",
-            _parquet(pa.Table.from_pylist(items[part * 13 : part * 13 + 13], ITEMS)),
-            rows=len(items[part * 13 : part * 13 + 13]),
-        )
-        for part in range(PARTS)
-    ]
-    if with_triplets:
-        files.append(put_file(place, "triplets-test/part-00000.parquet", _parquet(triplets_table(triplets))))
-    manifest = Manifest(kind="dataset", name="tiny", fingerprint="d" * 64, files=tuple(files))
-    return PreparedDataset(commit(place, manifest))
+    return put_dataset(place, "tiny", items, {"test": triplets} if with_triplets else None, part_rows=13)
 
 
 @dataclass

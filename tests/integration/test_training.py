@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import ray
 
 from cirray.bundles import Bundle
 from cirray.config import override
@@ -16,7 +22,7 @@ from cirray.errors import ConfigError, TrainingError
 from cirray.evaluation import evaluate, protocols
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Artifact, Location, Root
-from cirray.training import Scaling, Sign, train
+from cirray.training import Heartbeat, Scaling, train
 
 pytestmark = pytest.mark.ray
 
@@ -46,6 +52,18 @@ def dataset_of(root: Root) -> PreparedDataset:
 
 def losses(bundle: Artifact) -> list[float]:
     return [epoch["losses"]["total"] for epoch in bundle.manifest.details["history"]]
+
+
+def registered_history(root: Path) -> list[dict[str, Any]]:
+    """Return the reports of the epochs in the checkpoint that the only run under `root` would go on from."""
+    try:
+        (snapshot,) = (root / "runs").glob("*/checkpoint_manager_snapshot.json")
+        (progress,) = (root / "runs").glob("*/epoch-*/progress.json")
+        named = progress.parent.name in snapshot.read_text()
+        history: list[dict[str, Any]] = json.loads(progress.read_text())["history"]
+    except (ValueError, OSError):  # none yet, or two for a moment, or one half written
+        return []
+    return history if named else []
 
 
 @pytest.fixture(scope="module")
@@ -78,18 +96,67 @@ def test_a_run_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_been(
 ) -> None:
     root = root_with_data(css_root, str(tmp_path))
     killed: list[int] = []
+    kept: list[dict[str, Any]] = []
+    later_steps: list[int] = []
 
-    def kill_once(sign: Sign) -> None:
-        snapshots = list((tmp_path / "runs").glob("*/checkpoint_manager_snapshot.json"))
-        registered = any("epoch-0000" in snapshot.read_text() for snapshot in snapshots)
-        if registered and not killed and sign.step < sign.steps:
-            killed.append(sign.pid)
-            os.kill(sign.pid, signal.SIGKILL)
+    def kill_once(heartbeat: Heartbeat) -> None:
+        if killed and heartbeat.pid not in killed:
+            later_steps.append(heartbeat.step)
+        if not killed and heartbeat.step < heartbeat.steps and (history := registered_history(tmp_path)):
+            kept.extend(history)
+            killed.append(heartbeat.pid)
+            os.kill(heartbeat.pid, signal.SIGKILL)
 
-    bundle, _ = train(root, config(), dataset_of(root), TWO_WORKERS, on_sign=kill_once)
+    bundle, _ = train(root, config(), dataset_of(root), TWO_WORKERS, on_heartbeat=kill_once)
     assert len(killed) == 1
     assert [epoch["epoch"] for epoch in bundle.manifest.details["history"]] == list(range(1, EPOCHS + 1))
+    # Gone on with, not begun anew: no epoch was done twice, which would have taken another time.
+    assert bundle.manifest.details["history"][: len(kept)] == kept
+    steps_in_epoch = dataset_of(root).triplets("train").num_rows // 32
+    assert later_steps
+    assert min(later_steps) > len(kept) * steps_in_epoch
     # Same seed, same number of workers: not only similar, but the very same weights.
+    assert losses(bundle) == losses(undisturbed[1])
+    assert bundle.entry("model.safetensors").sha256 == undisturbed[1].entry("model.safetensors").sha256
+
+
+DRIVER = """
+import sys
+import ray
+from cirray.recipes import RunConfig
+from cirray.datasets import PreparedDataset
+from cirray.storage import Root
+from cirray.training import Scaling, train
+
+ray.init(address=sys.argv[1], log_to_driver=False)
+root = Root.open(sys.argv[2])
+config = RunConfig.model_validate_json(sys.argv[3])
+train(root, config, PreparedDataset(root.dataset("css-2d").open()), Scaling(workers=2))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_whose_driver_is_killed_goes_on_when_it_is_started_again(
+    undisturbed: tuple[Root, Artifact], css_root: str, tmp_path: Path
+) -> None:
+    root = root_with_data(css_root, str(tmp_path))
+    address = ray.get_runtime_context().gcs_address
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, address, str(tmp_path), config().model_dump_json()],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        while not (kept := registered_history(tmp_path)):
+            assert driver.poll() is None, "the driver ended before its first checkpoint"
+            time.sleep(0.05)  # a checkpoint is a file that appears; nothing tells of it
+    finally:
+        driver.kill()
+    assert driver.wait() == -signal.SIGKILL
+    assert len(kept) < EPOCHS
+
+    bundle, trained = train(root, config(), dataset_of(root), TWO_WORKERS)
+    assert trained
+    assert bundle.manifest.details["history"][: len(kept)] == kept
     assert losses(bundle) == losses(undisturbed[1])
     assert bundle.entry("model.safetensors").sha256 == undisturbed[1].entry("model.safetensors").sha256
 
@@ -128,5 +195,10 @@ def test_more_workers_than_the_cluster_holds_are_refused_instead_of_waited_for(
 def test_a_run_that_cannot_succeed_says_why(undisturbed: tuple[Root, Artifact]) -> None:
     root, _ = undisturbed
     hopeless = config("training.learning_rate=1e30", "training.gradient_clip=null", "training.optimizer=sgd")
-    with pytest.raises(TrainingError, match=r"loss is (nan|-?inf).*training\.learning_rate"):
-        train(root, hopeless, dataset_of(root), Scaling(workers=2, max_failures=0))
+    pids: set[int] = set()
+    with pytest.raises(
+        TrainingError, match=r"^The (loss|norm of the gradient) is (nan|-?inf).*training\.learning_rate"
+    ):
+        train(root, hopeless, dataset_of(root), TWO_WORKERS, on_heartbeat=lambda heartbeat: pids.add(heartbeat.pid))
+    # It would only fail again: no other worker was started, though workers may fail three times.
+    assert len(pids) <= 1

@@ -76,7 +76,7 @@ def re_ranker(root: Root, monkeypatch: pytest.MonkeyPatch) -> str:
 
 Verb = Callable[[Root, str], object]
 VERBS: list[Verb] = [
-    lambda root, model: evaluate_model(root, model, None, "test", DISPLAY),
+    lambda root, model: evaluate_model(root, model, None, "test", None, DISPLAY),
     lambda root, model: build_index(root, model, None, "test", "x", 2, (), DISPLAY),
 ]
 

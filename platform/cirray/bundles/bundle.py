@@ -32,7 +32,7 @@ class BundleDescription(Config):
     """What a bundle's weights mean.
 
     Attributes:
-        model: shape of the model, and preprocessing of its pictures.
+        model: what the model is built from, and how pictures and texts become its input.
         vocabulary: of its texts.
     """
 

@@ -8,7 +8,17 @@ from cirray.config import Config
 from cirray.datasets import PreparedDataset
 from cirray.errors import ArtifactError
 from cirray.evaluation import Evaluation, Metrics, Protocol
-from cirray.storage import Artifact, Location, library_versions
+from cirray.storage import Artifact, Location, code_fingerprint, library_versions
+
+MEASURING_CODE = (
+    "cirray.bundles.bundle",
+    "cirray.composers",
+    "cirray.datasets.pictures",
+    "cirray.datasets.pixels",
+    "cirray.encoders",
+    "cirray.evaluation",
+)
+"""What decides the recalls of given weights on given data: after a change there, a record is out of date."""
 
 
 class EvaluationRecord(Config):
@@ -27,6 +37,7 @@ class EvaluationRecord(Config):
         metrics: in percent, by name ("R@1"); means over the categories where there are some.
         categories: the same for each category.
         versions: of the libraries that measured.
+        code: fingerprint of the part of cirray that measured; empty in records from before it was kept.
     """
 
     model: str
@@ -41,6 +52,7 @@ class EvaluationRecord(Config):
     metrics: Metrics
     categories: dict[str, Metrics]
     versions: dict[str, str]
+    code: str = ""
 
 
 def save_evaluation(
@@ -64,6 +76,7 @@ def save_evaluation(
         metrics=evaluation.metrics,
         categories=evaluation.categories,
         versions=library_versions(),
+        code=code_fingerprint(*MEASURING_CODE),
     )
     _place(bundle, dataset, evaluation.split, protocol).write(record.model_dump_json(indent=1).encode())
     return record
@@ -72,7 +85,7 @@ def save_evaluation(
 def find_evaluation(
     bundle: Artifact, dataset: PreparedDataset, split: str, protocol: Protocol
 ) -> EvaluationRecord | None:
-    """Return the record of an earlier evaluation of the same model on the same data by the same rules, or None.
+    """Return the record of an earlier evaluation of the same model and data by the same rules and code, or None.
 
     Raises:
         ArtifactError: the record is corrupt.
@@ -84,8 +97,9 @@ def find_evaluation(
         record = EvaluationRecord.model_validate_json(place.read())
     except ValidationError as error:
         raise ArtifactError(f"The evaluation {place} is corrupt.", hint="Delete it and evaluate again.") from error
-    measured = (record.model_fingerprint, record.dataset_fingerprint, record.rules)
-    return record if measured == (bundle.digest, dataset.fingerprint, protocol) else None
+    measured = (record.model_fingerprint, record.dataset_fingerprint, record.rules, record.code)
+    asked = (bundle.digest, dataset.fingerprint, protocol, code_fingerprint(*MEASURING_CODE))
+    return record if measured == asked else None
 
 
 def _place(bundle: Artifact, dataset: PreparedDataset, split: str, protocol: Protocol) -> Location:

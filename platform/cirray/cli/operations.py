@@ -77,7 +77,7 @@ def train_model(
             config,
             data,
             scaling,
-            on_sign=lambda sign: step(sign.step, sign.steps, f"loss {sign.loss:.3f}"),
+            on_heartbeat=lambda heartbeat: step(heartbeat.step, heartbeat.steps, f"loss {heartbeat.loss:.3f}"),
         )
     if not trained:
         display.say(f"unchanged: {artifact.place}")

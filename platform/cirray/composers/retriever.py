@@ -20,7 +20,7 @@ from cirray.encoders.vocabulary import OnUnknown
 
 
 class ModelConfig(Config):
-    """Everything that decides a model's shape.
+    """Everything that a model is built from, and how pictures and texts become its input.
 
     Attributes:
         preprocessing: of the pictures.
@@ -49,7 +49,8 @@ class Retriever(nn.Module):
         text_encoder = text_encoders[config.text_encoder.name](config.text_encoder, vocabulary_size)
         self.image_encoder = image_encoders[config.image_encoder.name](config.image_encoder)
         self.composer = composer(config.composer, self.image_encoder.channels, text_encoder.dim)
-        # An encoder that no gradient reaches would stop distributed training, and weigh in every bundle.
+        # An encoder that no gradient reaches would stop distributed training, and its weights would take up room in
+        # every bundle.
         self.text_encoder = text_encoder if composer.uses_text else None
 
     @property

@@ -58,7 +58,7 @@ class SmallCnn(ImageEncoder):
 
 
 def _block(before: int, after: int, stride: int) -> nn.Sequential:
-    # Windows overlap, so that a shape on the border of two is seen whole by one of them.
+    # Windows are wider than their stride: they overlap, so that no edge falls between two of them.
     kernel = max(3, stride + 1 - stride % 2)
     convolution = nn.Conv2d(before, after, kernel, stride=stride, padding=kernel // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(after), nn.ReLU())

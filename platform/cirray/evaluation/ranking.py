@@ -1,4 +1,4 @@
-"""Ranks of the right answers, exact, a block of queries at a time."""
+"""Ranks of the right answers, exact, with the scores of one block of queries in memory at a time."""
 
 from __future__ import annotations
 

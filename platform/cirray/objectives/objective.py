@@ -14,11 +14,11 @@ from cirray.registry import Registry
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss to go down on, and what it is made of.
+    """The value to minimise, and its parts.
 
     Attributes:
         total: scalar with a gradient.
-        parts: scalars for the record, by name.
+        parts: scalars for the record, by name: what `total` is made of, and settings that the objective learns.
     """
 
     total: Tensor

@@ -26,7 +26,8 @@ class TrainingConfig(Config):
         learning_rate: at its highest.
         weight_decay: of the optimiser.
         schedule: "constant", or "cosine": down to zero at the end.
-        warmup: share of all steps in which the learning rate rises from zero.
+        warmup: share of all steps in which the learning rate rises to its highest, in equal steps: with n of them
+            the first has 1/n of it.
         gradient_clip: largest norm of the gradient; null for none.
     """
 

@@ -2,7 +2,7 @@
 
 from cirray.storage.alias import Alias, move_alias, read_alias
 from cirray.storage.artifact import Artifact, FileEntry, Manifest, commit, put_file
-from cirray.storage.fingerprint import fingerprint, library_versions
+from cirray.storage.fingerprint import code_fingerprint, fingerprint, library_versions
 from cirray.storage.layout import Root, Shelf
 from cirray.storage.location import FileStat, Location
 
@@ -15,6 +15,7 @@ __all__ = [
     "Manifest",
     "Root",
     "Shelf",
+    "code_fingerprint",
     "commit",
     "fingerprint",
     "library_versions",

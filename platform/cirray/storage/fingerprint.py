@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 VERSION_LENGTH = 16
@@ -21,3 +24,30 @@ def library_versions() -> dict[str, str]:
     """Return the versions of cirray and of the libraries that decide what an artifact's bytes are."""
     names = ("cirray", "faiss-cpu", "numpy", "pillow", "pyarrow", "ray", "torch")
     return {name: version(name) for name in names}
+
+
+@cache
+def code_fingerprint(*modules: str) -> str:
+    """Return the SHA-256, in hex, of the Python sources of modules and packages, wherever they are installed.
+
+    A version number alone does not tell: in an editable installation it stays while the code changes. The sources
+    are read once a process.
+
+    Args:
+        modules: names such as "cirray.encoders" (with all that is in it) or "cirray.datasets.pictures".
+
+    Raises:
+        ModuleNotFoundError: there is no such module.
+    """
+    sources = []
+    for module in sorted(modules):
+        spec = find_spec(module)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"There is no module {module!r} with sources.", name=module)
+        origin = Path(spec.origin)
+        files = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
+        sources += [
+            [module, file.relative_to(origin.parent).as_posix(), hashlib.sha256(file.read_bytes()).hexdigest()]
+            for file in files
+        ]
+    return fingerprint(sources)

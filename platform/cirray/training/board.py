@@ -14,7 +14,7 @@ import ray
 
 
 @dataclass(frozen=True)
-class Sign:
+class Heartbeat:
     """How far training is: `step` of `steps`, the latest loss, and the process id of the first worker."""
 
     step: int
@@ -24,16 +24,16 @@ class Sign:
 
 
 class _Board:
-    """The actor that holds the latest sign."""
+    """The actor that holds the latest heartbeat."""
 
     def __init__(self) -> None:
-        self.sign: Sign | None = None
+        self.heartbeat: Heartbeat | None = None
 
-    def write(self, sign: Sign) -> None:
-        self.sign = sign
+    def write(self, heartbeat: Heartbeat) -> None:
+        self.heartbeat = heartbeat
 
-    def read(self) -> Sign | None:
-        return self.sign
+    def read(self) -> Heartbeat | None:
+        return self.heartbeat
 
 
 class Writer:
@@ -45,27 +45,27 @@ class Writer:
         self._next = 0.0
 
     def __call__(self, step: int, steps: int, loss: float) -> None:
-        """Write a sign, if it is time or the last step."""
+        """Write a heartbeat, if it is time or the last step."""
         now = time.monotonic()
         if now >= self._next or step == steps:
             self._next = now + self._every_s
-            self._board.write.remote(Sign(step, steps, loss, os.getpid()))
+            self._board.write.remote(Heartbeat(step, steps, loss, os.getpid()))
 
 
 @contextmanager
-def watched(on_sign: Callable[[Sign], None], every_s: float = 0.5) -> Iterator[Any]:
-    """Yield the handle of a new board, for `Writer`; while in the block `on_sign` hears each new sign."""
+def watched(on_heartbeat: Callable[[Heartbeat], None], every_s: float = 0.5) -> Iterator[Any]:
+    """Yield the handle of a new board, for `Writer`; while in the block `on_heartbeat` hears each new heartbeat."""
     # No CPU of its own: on a small cluster the workers may hold all that Ray Data leaves.
     board: Any = ray.remote(num_cpus=0)(_Board).remote()
     over = threading.Event()
 
     def watch() -> None:
-        seen: Sign | None = None
+        seen: Heartbeat | None = None
         while not over.wait(every_s):
-            sign = ray.get(board.read.remote())
-            if sign is not None and sign != seen:
-                seen = sign
-                on_sign(sign)
+            heartbeat = ray.get(board.read.remote())
+            if heartbeat is not None and heartbeat != seen:
+                seen = heartbeat
+                on_heartbeat(heartbeat)
 
     watcher = threading.Thread(target=watch, name="training-board", daemon=True)
     watcher.start()

@@ -8,6 +8,7 @@ import safetensors.torch
 import torch
 from pydantic import ValidationError
 
+from cirray.composers import Retriever
 from cirray.config import Config
 from cirray.errors import TrainingError
 from cirray.training.loop import EpochReport
@@ -43,18 +44,28 @@ def load_checkpoint(folder: Path, trainee: Trainee) -> Progress:
         TrainingError: it is cut short, or of another run.
     """
     progress = load_progress(folder)
+    load_weights(folder, trainee.step.model)
     try:
-        safetensors.torch.load_model(trainee.step.model, str(folder / WEIGHTS))
-        state = torch.load(folder / STATE, weights_only=True)
+        # By way of the CPU: the tensors remember the device that they were saved on, which need not be here.
+        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         trainee.step.objective.load_state_dict(state["objective"])
         trainee.optimizer.load_state_dict(state["optimizer"])
         trainee.schedule.load_state_dict(state["schedule"])
     except Exception as error:  # torch raises whatever its parser stumbles over: IndexError, EOFError, …
-        raise TrainingError(
-            f"The checkpoint {folder} cannot be used: {error}.",
-            hint="Delete the run's folder under runs/ to start it over.",
-        ) from error
+        raise _unusable(folder, error) from error
     return progress
+
+
+def load_weights(folder: Path, model: Retriever) -> None:
+    """Put the weights of the checkpoint in `folder` into `model`, without what only training needs.
+
+    Raises:
+        TrainingError: the checkpoint is cut short, or of another model.
+    """
+    try:
+        safetensors.torch.load_model(model, str(folder / WEIGHTS))
+    except Exception as error:  # as above
+        raise _unusable(folder, error) from error
 
 
 def load_progress(folder: Path) -> Progress:
@@ -67,3 +78,10 @@ def load_progress(folder: Path) -> Progress:
         return Progress.model_validate_json((folder / PROGRESS).read_text())
     except (OSError, ValidationError) as error:
         raise TrainingError(f"The checkpoint {folder} cannot be read: {error}.") from error
+
+
+def _unusable(folder: Path, error: Exception) -> TrainingError:
+    return TrainingError(
+        f"The checkpoint {folder} cannot be used: {error}.",
+        hint="Delete the run's folder under runs/ to start it over.",
+    )

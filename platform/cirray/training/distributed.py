@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ray
 import ray.train
@@ -14,23 +16,35 @@ from ray.train.v2.api.config import FailureConfig
 
 from cirray.bundles import BundleDetails, save_bundle
 from cirray.cluster import own_errors, ray_cluster
+from cirray.composers import Retriever
 from cirray.config import Config
 from cirray.datasets import PreparedDataset, joined
 from cirray.encoders import Vocabulary
 from cirray.errors import ConfigError, TrainingError
 from cirray.recipes import RunConfig
-from cirray.storage import Artifact, Location, Root, fingerprint, library_versions
+from cirray.storage import Artifact, Location, Root, code_fingerprint, fingerprint, library_versions
 from cirray.storage.fingerprint import VERSION_LENGTH
-from cirray.training.board import Sign, watched
-from cirray.training.checkpoint import load_checkpoint
+from cirray.training.board import Heartbeat, watched
+from cirray.training.checkpoint import load_progress, load_weights
+from cirray.training.failures import GiveUp, told
 from cirray.training.loop import EpochReport
 from cirray.training.sampling import check_divisible, steps_in_epoch
 from cirray.training.tokens import tokenised
 from cirray.training.trainee import Trainee
 from cirray.training.worker import TRIPLETS, Assignment, work
 
-NUM_CHECKPOINTS = 2
-"""Kept of each run: the last, and the one before it in case the last is damaged."""
+NUM_CHECKPOINTS = 1
+"""Kept of each run: the last. Ray deletes the one before it only after it has written down that the last is whole."""
+
+DECIDING_CODE = (
+    "cirray.composers",
+    "cirray.datasets.pictures",
+    "cirray.datasets.pixels",
+    "cirray.encoders",
+    "cirray.objectives",
+    "cirray.training",
+)
+"""What decides the weights that a configuration leads to: after a change there, a run is another run."""
 
 
 class Scaling(Config):
@@ -68,6 +82,7 @@ def run_fingerprint(config: RunConfig, dataset: PreparedDataset, scaling: Scalin
             "workers": scaling.workers,
             "gpu": scaling.gpu,
             "versions": {name: library_versions()[name] for name in ("cirray", "torch")},
+            "code": code_fingerprint(*DECIDING_CODE),
         }
     )
 
@@ -77,25 +92,27 @@ def train(
     config: RunConfig,
     dataset: PreparedDataset,
     scaling: Scaling,
-    on_sign: Callable[[Sign], None] = lambda sign: None,
+    on_heartbeat: Callable[[Heartbeat], None] = lambda heartbeat: None,
 ) -> tuple[Artifact, bool]:
     """Train a model, or go on with a run that was interrupted; return its bundle and whether anything was trained.
 
-    The run's name follows from its configuration and data, so that the same call after a crash of the driver takes
-    up the last checkpoint, and after success returns at once.
+    The run's name follows from its configuration, data and code, so that the same call after a crash of the driver
+    takes up the last checkpoint, and after success returns at once.
 
     Args:
         root: where checkpoints and the bundle go.
-        config: of the run.
+        config: of the run; the dataset that it names gives way to `dataset`.
         dataset: prepared.
         scaling: workers.
-        on_sign: hears how far training is.
+        on_heartbeat: hears how far training is.
 
     Raises:
         ConfigError: the batch does not fit the data or the workers, or the settings give no model.
         ClusterError: Ray cannot be reached or started.
         TrainingError: the cluster is too small, or the run failed more often than it may.
+        CirrayError: whatever else a worker met that is cirray's own.
     """
+    config = config.model_copy(update={"dataset": dataset.name})
     identity = run_fingerprint(config, dataset, scaling)
     shelf = root.model(config.name)
     if finished := shelf.has(identity):
@@ -107,7 +124,7 @@ def train(
         texts = [joined(texts) for texts in triplets["texts"].to_pylist()]
         vocabulary = Vocabulary.of(texts, config.model.tokenizer, config.model.on_unknown)
         _check_buildable(config, len(vocabulary))
-        checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_sign)
+        checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
     shelf.point_at(bundle.version)
     return bundle, not finished
@@ -134,9 +151,9 @@ def _fit(
     vocabulary: Vocabulary,
     scaling: Scaling,
     identity: str,
-    on_sign: Callable[[Sign], None],
+    on_heartbeat: Callable[[Heartbeat], None],
 ) -> ray.train.Checkpoint:
-    with ray_cluster(), own_errors(), watched(on_sign) as board:
+    with ray_cluster(), own_errors(), watched(on_heartbeat) as board:
         trainer = TorchTrainer(
             work,
             train_loop_config={
@@ -155,7 +172,7 @@ def _fit(
         try:
             result = trainer.fit()
         except ray.train.TrainingFailedError as error:
-            raise TrainingError(_reason(error), hint="Run the same command again to go on from there.") from error
+            raise told(error) from error
         if result.checkpoint is None:
             raise TrainingError(f"The run at {result.path} ended without a checkpoint.")
         checkpoint: ray.train.Checkpoint = result.checkpoint
@@ -164,12 +181,14 @@ def _fit(
 
 def _run_config(root: Root, config: RunConfig, scaling: Scaling, identity: str) -> ray.train.RunConfig:
     runs = root.runs()
+    callbacks: list[Any] = [GiveUp()]  # Ray's annotation is that of its former callbacks
     return ray.train.RunConfig(
         name=f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}",
         storage_path=runs.path,
         storage_filesystem=runs.filesystem,
         checkpoint_config=ray.train.CheckpointConfig(num_to_keep=NUM_CHECKPOINTS),
         failure_config=FailureConfig(max_failures=scaling.max_failures, controller_failure_limit=3),
+        callbacks=callbacks,
     )
 
 
@@ -188,13 +207,8 @@ def _resources(scaling: Scaling) -> dict[str, float]:
             "kept for data.",
             hint="Train with fewer workers, or add nodes.",
         )
-    return {"CPU": round(cpus, 2), **({"GPU": 1.0} if scaling.gpu else {})}
-
-
-def _reason(error: Exception) -> str:
-    failures = getattr(error, "worker_failures", None) or {}
-    causes = {type(cause).__name__ + ": " + str(cause).strip().splitlines()[-1] for cause in failures.values()}
-    return f"Training failed: {'; '.join(sorted(causes)) or error}."
+    # Rounded down: a hundredth too much for each worker would eat into the rest.
+    return {"CPU": math.floor(100 * cpus) / 100, **({"GPU": 1.0} if scaling.gpu else {})}
 
 
 def _bundle(
@@ -206,15 +220,15 @@ def _bundle(
     scaling: Scaling,
     checkpoint: ray.train.Checkpoint,
 ) -> Artifact:
-    steps = steps_in_epoch(dataset.triplets(config.split).num_rows, config.training.batch_size)
-    trainee = Trainee.build(config, len(vocabulary), steps, torch.device("cpu"))
+    model = Retriever(config.model, len(vocabulary))
     with checkpoint.as_directory() as folder:
-        progress = load_checkpoint(Path(folder), trainee)
+        load_weights(Path(folder), model)
+        progress = load_progress(Path(folder))
     return save_bundle(
         place,
         name=config.name,
         fingerprint=identity,
-        model=trainee.step.model,
+        model=model,
         vocabulary=vocabulary,
         inputs={"dataset": dataset.fingerprint},
         settings=config.model_dump(mode="json"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ class EpochReport(Config):
 
     Attributes:
         epoch: from 1.
-        losses: mean over the steps of the loss ("total") and of each of its parts, on worker 0.
+        losses: mean over the steps of the loss ("total") and of all else that the objective records of itself (its
+            parts, and settings that it learns, such as "scale"), on worker 0.
         learning_rate: after the epoch.
         gradient_norm: mean over the steps, before clipping.
         seconds: that the epoch took.
@@ -89,18 +91,18 @@ def fit(
 
     Raises:
         ConfigError: the batch is larger than the data, or the workers cannot share it equally.
-        TrainingError: the loss is not a number any more.
+        TrainingError: the loss or its gradient is not a number any more.
     """
     world = world or World()
     check_divisible(config.training.batch_size, world.size)
     steps = steps_in_epoch(len(data), config.training.batch_size)
     for epoch in range(epochs_done, config.training.epochs):
-        torch.manual_seed(hash_seed(config.seed, epoch, world.rank))
+        torch.manual_seed(worker_seed(config.seed, epoch, world.rank))
         report = _epoch(config, data, trainee, module or trainee.step, world, epoch, steps, on_step)
         on_epoch(report)
 
 
-def hash_seed(seed: int, epoch: int, rank: int) -> int:
+def worker_seed(seed: int, epoch: int, rank: int) -> int:
     """Return a seed, below 2⁶³, for one worker's dropout in one epoch, different for each."""
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
 
@@ -127,8 +129,8 @@ def _epoch(
         waited += time.perf_counter() - asked
         with torch.autocast(world.device.type, torch.bfloat16, enabled=world.device.type == "cuda"):
             loss, parts = module(batch)
-        value = _finite(loss, epoch, step)
-        norms += _update(trainee, loss, config.training.gradient_clip)
+        value = _finite("loss", loss, epoch, step)
+        norms += _update(trainee, loss, config.training.gradient_clip, epoch, step)
         for name, part in {"total": loss.detach(), **parts}.items():
             sums[name] = sums.get(name, torch.zeros((), device=world.device)) + part
         on_step(epoch * steps + step + 1, config.training.epochs * steps, value)
@@ -144,20 +146,22 @@ def _epoch(
     )
 
 
-def _update(trainee: Trainee, loss: Tensor, clip: float | None) -> Tensor:
+def _update(trainee: Trainee, loss: Tensor, clip: float | None, epoch: int, step: int) -> Tensor:
     trainee.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     norm = nn.utils.clip_grad_norm_(trainee.step.parameters(), clip if clip is not None else float("inf"))
+    # A finite loss can have a gradient that is not, such as that of a root at zero.
+    _finite("norm of the gradient", norm, epoch, step)
     trainee.optimizer.step()
     trainee.schedule.step()
     return norm.detach()
 
 
-def _finite(loss: Tensor, epoch: int, step: int) -> float:
-    value = float(loss.detach())
-    if value != value or value in (float("inf"), float("-inf")):
+def _finite(what: str, scalar: Tensor, epoch: int, step: int) -> float:
+    value = float(scalar.detach())
+    if not math.isfinite(value):
         raise TrainingError(
-            f"The loss is {value} at step {step + 1} of epoch {epoch + 1}.",
+            f"The {what} is {value} at step {step + 1} of epoch {epoch + 1}.",
             hint="Lower training.learning_rate, or set training.gradient_clip.",
         )
     return value

@@ -27,8 +27,10 @@ class TrainingStep(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and its parts."""
         queries, targets = self.model(batch.reference, batch.tokens, batch.lengths, batch.target)
-        # Distances between near neighbours need all the digits, whatever the layers below ran in.
-        loss = self.objective(queries.float(), targets.float())
+        # Distances between near neighbours need all the digits, whatever the layers below ran in; under autocast
+        # the products of the objective itself would be rounded again.
+        with torch.autocast(queries.device.type, enabled=False):
+            loss = self.objective(queries.float(), targets.float())
         return loss.total, loss.parts
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import ray.train
 import torch
 from ray.train.torch import get_device, prepare_model
 
+from cirray.cluster import usable_cores
 from cirray.datasets import PreparedDataset, open_pixels
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
@@ -82,7 +82,7 @@ def _world() -> World:
     context = ray.train.get_context()
     world = World(context.get_world_rank(), context.get_world_size(), get_device())
     if world.device.type == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
+        torch.set_num_threads(max(1, usable_cores() // context.get_local_world_size()))
     return world
 
 

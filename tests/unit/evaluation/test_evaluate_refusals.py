@@ -14,7 +14,7 @@ from cirray.errors import ArtifactError, DataError
 from cirray.evaluation import evaluate, protocols
 from cirray.evaluation.ranking import Floats
 from cirray.storage import Artifact, FileEntry, Root, put_file
-from tests.service_world import put_dataset
+from tests.service_world import put_world
 
 TABLE = "triplets-test/part-00000.parquet"
 
@@ -32,7 +32,7 @@ class NoModel:
 @pytest.fixture
 def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
     monkeypatch.setattr("cirray.evaluation.evaluate.open_pixels", lambda *_: pytest.fail("pictures were decoded"))
-    return put_dataset(Root.open(str(tmp_path / "root"), create=True), 6)
+    return put_world(Root.open(str(tmp_path / "root"), create=True), 6).artifact
 
 
 def with_triplets(artifact: Artifact, entry: FileEntry) -> PreparedDataset:

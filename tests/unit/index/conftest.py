@@ -10,10 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from cirray.index import Shard, shard_of
 from cirray.index.shard import SHARD_ITEMS
-from cirray.index.version import index_file, items_file
-from cirray.storage import Artifact, Manifest, Root, commit, put_file
+from cirray.storage import Artifact, Root
+from tests.artifacts import put_index
 
 Vectors = npt.NDArray[np.float32]
 MakeItems = Callable[[list[str]], pa.Table]
@@ -43,27 +42,11 @@ def gallery() -> tuple[list[str], Vectors]:
 def index(tmp_path: Path, gallery: tuple[list[str], Vectors], make_items: MakeItems) -> Artifact:
     """The gallery as a committed index of three shards."""
     item_ids, vectors = gallery
-    place = Root.open(str(tmp_path)).index("things").version("f" * 64)
-    files = []
-    for number in range(3):
-        rows = [row for row, item_id in enumerate(item_ids) if shard_of(item_id, 3) == number]
-        shard = Shard.build(make_items([item_ids[row] for row in rows]), vectors[rows], 8)
-        files.append(put_file(place, index_file(number), shard.index_bytes()))
-        files.append(put_file(place, items_file(number), shard.items_bytes(), rows=len(shard)))
-    manifest = Manifest(
-        kind="index",
-        name="things",
-        fingerprint="f" * 64,
+    return put_index(
+        Root.open(str(tmp_path)).index("things").version("f" * 64),
+        "things",
+        make_items(item_ids),
+        vectors,
+        num_shards=3,
         inputs={"model": "aaaa1111", "dataset": "bbbb2222"},
-        counts={"items": 50, "shards": 3},
-        details={
-            "model": "tirg@v1",
-            "dataset": "css@v2",
-            "split": "test",
-            "num_shards": 3,
-            "dim": 8,
-            "factory": "Flat",
-        },
-        files=tuple(files),
     )
-    return commit(place, manifest)

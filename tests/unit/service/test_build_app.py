@@ -18,7 +18,7 @@ from cirray.service import ServiceConfig, ServingSet, build_app, shard_name
 from cirray.service.builder import INGRESS
 from cirray.service.deployments import ShardReplica
 from cirray.storage import Root
-from tests.service_world import DATASET, INDEX, MODEL, SPLIT, put_bundle, put_index
+from tests.service_world import DATASET, INDEX, MODEL, SPLIT, put_bundle, put_gallery_index
 
 CONFIG_FILE = Path(serve_apps.search.__file__).with_name("search.yaml")
 
@@ -39,7 +39,7 @@ def test_the_live_version_is_looked_up_once_and_pinned(own_root: Root) -> None:
     app = build_app({"root": own_root.uri, "index": INDEX})
     config = bound_config(app)
     opened = ServingSet.open(own_root, INDEX)
-    newer = put_index(own_root, opened.open_bundle(), opened.dataset, num_shards=3)
+    newer = put_gallery_index(own_root, opened.open_bundle(), opened.dataset, num_shards=3)
     assert newer.version != before
     assert (config.root, config.version) == (own_root.uri, before)
     assert ShardReplica(config, 1).version == before
@@ -49,7 +49,7 @@ def test_the_live_version_is_looked_up_once_and_pinned(own_root: Root) -> None:
 def test_a_version_can_be_asked_for(own_root: Root) -> None:
     before = own_root.index(INDEX).open().version
     opened = ServingSet.open(own_root, INDEX)
-    put_index(own_root, opened.open_bundle(), opened.dataset, num_shards=3)
+    put_gallery_index(own_root, opened.open_bundle(), opened.dataset, num_shards=3)
     app = build_app({"root": own_root.uri, "index": INDEX, "version": before})
     assert bound_config(app).version == before
 

@@ -10,17 +10,18 @@ import torch
 
 from cirray.config import override
 from cirray.errors import ConfigError, TrainingError
+from cirray.objectives import Loss, Objective
 from cirray.recipes import RunConfig, recipes
-from cirray.training.checkpoint import Progress, load_checkpoint, load_progress, save_checkpoint
+from cirray.training.checkpoint import Progress, load_checkpoint, load_progress, load_weights, save_checkpoint
 from cirray.training.data import TrainingData
-from cirray.training.loop import EpochReport, World, fit, hash_seed
+from cirray.training.loop import EpochReport, World, fit, worker_seed
 from cirray.training.sampling import steps_in_epoch
 from cirray.training.trainee import Trainee, learning_rate_factor
 
 TRIPLETS, ITEMS, WORDS = 48, 20, 6
 
 
-def config(*assignments: str) -> RunConfig:
+def config(*assignments: str, recipe: str = "css-2d/tirg-last-conv") -> RunConfig:
     small = (
         "model.preprocessing.height=16",
         "model.preprocessing.width=16",
@@ -32,7 +33,7 @@ def config(*assignments: str) -> RunConfig:
         "training.batch_size=16",
         "training.epochs=3",
     )
-    return override(recipes["css-2d/tirg-last-conv"](), [*small, *assignments])
+    return override(recipes[recipe](), [*small, *assignments])
 
 
 def data() -> TrainingData:
@@ -139,6 +140,31 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, name: str, damage: str)
         load_checkpoint(tmp_path, trainee(run))
 
 
+def test_a_checkpoint_of_a_gpu_is_opened_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = config()
+    saved = trainee(run)
+    train(run, saved)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        save_checkpoint(tmp_path, saved, Progress())
+    opened = trainee(config("seed=7"))
+    load_checkpoint(tmp_path, opened)
+    expected = weights(saved)
+    assert all(torch.equal(value, expected[key]) for key, value in weights(opened).items())
+
+
+def test_weights_are_read_without_what_only_training_needs(tmp_path: Path) -> None:
+    run = config()
+    saved, opened = trainee(run), trainee(config("seed=7"))
+    save_checkpoint(tmp_path, saved, Progress())
+    (tmp_path / "training.pt").unlink()
+    load_weights(tmp_path, opened.step.model)
+    expected = saved.step.model.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in opened.step.model.state_dict().items())
+    with pytest.raises(TrainingError, match="cannot be used"):
+        load_weights(tmp_path, trainee(config("model.composer.dim=12")).step.model)
+
+
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     run = config()
     save_checkpoint(tmp_path, trainee(run), Progress())
@@ -178,6 +204,45 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -
     assert torch.equal(weights(learner)["model.text_encoder.words.weight"], text_weights)
 
 
+class SquareRoot(Objective):
+    """An objective whose loss is finite where its gradient is not."""
+
+    def forward(self, queries: torch.Tensor, targets: torch.Tensor) -> Loss:
+        return Loss((queries * 0).sum().sqrt())
+
+
+def test_a_gradient_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -> None:
+    run = config()
+    learner = trainee(run)
+    learner.step.objective = SquareRoot()
+    before = weights(learner)
+    with pytest.raises(TrainingError, match=r"norm of the gradient is nan at step 1 of epoch 1.*learning_rate"):
+        train(run, learner)
+    parameters = dict(learner.step.named_parameters())
+    assert all(torch.equal(value, before[name]) for name, value in parameters.items())
+
+
+def test_the_objective_has_all_digits_whatever_the_model_ran_in() -> None:
+    # A model without an LSTM, which many processors cannot run in bf16.
+    learner = trainee(config(recipe="css-2d/image-only"))
+    seen: list[torch.dtype] = []
+
+    class Spy(Objective):
+        def forward(self, queries: torch.Tensor, targets: torch.Tensor) -> Loss:
+            seen.extend([queries.dtype, targets.dtype, (queries @ targets.T).dtype])
+            return Loss(queries.sum())
+
+    batch = data().batch(np.arange(16), torch.device("cpu"))
+    with torch.autocast("cpu", torch.bfloat16):
+        queries, _ = learner.step.model(batch.reference, batch.tokens, batch.lengths, batch.target)
+        full, _ = learner.step(batch)
+        learner.step.objective = Spy()
+        learner.step(batch)
+    assert queries.dtype == torch.bfloat16, "or there is nothing to keep from the objective"
+    assert full.dtype == torch.float32
+    assert seen == [torch.float32] * 3
+
+
 def test_workers_that_cannot_share_the_batch_are_refused() -> None:
     run = config()
     with pytest.raises(ConfigError, match="multiple of 3"):
@@ -185,7 +250,7 @@ def test_workers_that_cannot_share_the_batch_are_refused() -> None:
 
 
 def test_dropout_seeds_differ_by_seed_epoch_and_rank() -> None:
-    seeds = {hash_seed(seed, epoch, rank) for seed in (0, 1, 2**62) for epoch in range(20) for rank in range(8)}
+    seeds = {worker_seed(seed, epoch, rank) for seed in (0, 1, 2**62) for epoch in range(20) for rank in range(8)}
     assert len(seeds) == 3 * 20 * 8
     assert all(0 <= seed < 2**63 for seed in seeds)
 

@@ -25,7 +25,6 @@ def test_as_many_of_a_reference_follow_each_other_as_there_are_up_to_the_group(
     rows: np.ndarray[tuple[int], np.dtype[np.int64]], group: int, seed: int
 ) -> None:
     ordered = rows[epoch_order(rows, group, seed, 0)].tolist()
-    starts = [0]
     place = 0
     left = {reference: ordered.count(reference) for reference in set(ordered)}
     while place < len(ordered):
@@ -39,7 +38,6 @@ def test_as_many_of_a_reference_follow_each_other_as_there_are_up_to_the_group(
         assert ordered[place : place + size] == [reference] * size
         left[reference] -= size
         place += size
-        starts.append(place)
     assert all(count == 0 for count in left.values())
 
 

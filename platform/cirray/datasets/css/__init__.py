@@ -8,7 +8,7 @@ Numbers measured on it compare methods with each other, not with figures publish
 from __future__ import annotations
 
 from cirray.datasets.css.config import CssConfig
-from cirray.datasets.css.files import encode_png, image_files, item_table, raw_files, tables, triplet_table
+from cirray.datasets.css.files import encode_png, image_files, item_table, tables, triplet_table
 from cirray.datasets.css.grammar import Modification, apply, parse
 from cirray.datasets.css.render import render
 from cirray.datasets.css.scene import CELLS, COLORS, RGB, SHAPES, SIZES, Scene, SceneObject, describe, scene_label
@@ -37,7 +37,6 @@ __all__ = [
     "image_files",
     "item_table",
     "parse",
-    "raw_files",
     "render",
     "scene_label",
     "tables",

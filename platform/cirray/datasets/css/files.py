@@ -10,11 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from cirray.datasets.css.config import CssConfig
 from cirray.datasets.css.render import render
 from cirray.datasets.css.scene import describe
 from cirray.datasets.css.split import Split
-from cirray.datasets.css.world import World, generate
+from cirray.datasets.css.world import World
 from cirray.datasets.schema import items_table, triplets_table
 
 
@@ -41,14 +40,6 @@ def image_files(world: World) -> Iterator[tuple[str, bytes]]:
     for index, scene in enumerate(world.scenes):
         image = render(scene, world.config.image_size, world.config.round_circles)
         yield image_path(world.split, index), encode_png(image)
-
-
-def raw_files(config: CssConfig, split: Split) -> Iterator[tuple[str, bytes]]:
-    """Yield (path, PNG bytes) of each scene of the world that `config` and `split` give.
-
-    A caller that needs the rows as well generates the world once and takes `image_files` and `tables` of it.
-    """
-    yield from image_files(generate(config, split))
 
 
 def item_table(world: World) -> pa.Table:

@@ -1,8 +1,9 @@
 """Which colours each shape may have in which split, so that the test shows unseen shape-colour pairs.
 
 The rule is CLEVR-CoGenT's (Johnson et al., arXiv:1612.06890, with cube = rectangle, cylinder = triangle and
-sphere = circle), which the TIRG paper names as its protocol: rectangles and triangles swap their four colours between
-train and test, circles take all eight in both.
+sphere = circle): rectangles and triangles swap their four colours between train and test, circles take all eight in
+both. That CSS follows it is inferred from the TIRG paper, which names CLEVR's protocol; the released data was not
+compared.
 
 Own choice, since no source settles it: target scenes keep to the rule of their split as well. A change of colour that
 would create a forbidden pair is not generated, and a colour left open is drawn from the permitted ones.

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cirray.datasets import SOURCE_ITEMS, TRIPLETS
-from cirray.datasets.css import CssConfig, encode_png, generate, image_files, raw_files, render, tables
+from cirray.datasets.css import CssConfig, encode_png, generate, image_files, render, tables
 
 TINY = CssConfig(num_scenes=12, seed=1)
 
@@ -56,7 +56,7 @@ def test_png_holds_the_pixels() -> None:
 @pytest.mark.parametrize("config", [TINY, TINY.model_copy(update={"image_size": 32, "round_circles": True})])
 def test_image_files_are_the_rendered_scenes_in_order(config: CssConfig) -> None:
     world = generate(config, "test")
-    files = list(raw_files(config, "test"))
+    files = list(image_files(world))
     assert [path for path, _ in files] == [f"images/css_test_{i:06d}.png" for i in range(len(world.scenes))]
     for (_, data), scene in zip(files, world.scenes, strict=True):
         with Image.open(io.BytesIO(data)) as picture:

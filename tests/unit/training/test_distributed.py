@@ -1,0 +1,126 @@
+"""The driver's side of a run, with no worker started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+import torch
+from ray.train import Checkpoint
+
+from cirray.config import override
+from cirray.datasets.prepared import PreparedDataset
+from cirray.encoders import Vocabulary
+from cirray.errors import TrainingError
+from cirray.recipes import RunConfig, recipes
+from cirray.storage import Root
+from cirray.training import Scaling, distributed, run_fingerprint, train, worker
+from cirray.training.checkpoint import Progress, save_checkpoint
+from cirray.training.loop import EpochReport
+from cirray.training.trainee import Trainee
+from tests.service_world import DATASET, put_world
+
+REPORT = EpochReport(
+    epoch=1,
+    losses={"total": 1.0},
+    learning_rate=0.1,
+    gradient_norm=1.0,
+    seconds=1.0,
+    triplets_per_s=1.0,
+    waiting=0.0,
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root.open(str(tmp_path / "root"), create=True)
+
+
+@pytest.fixture
+def dataset(root: Root) -> PreparedDataset:
+    return put_world(root, num_scenes=4)
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    return override(
+        recipes["css-2d/tirg-last-conv"](), ["split=test", "training.batch_size=4", "model.composer.dim=8"]
+    )
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]:
+    """Put a checkpoint without the optimiser's state in the place of the workers; return what they were told."""
+    told: list[RunConfig] = []
+
+    def fit(
+        root: Root, config: RunConfig, dataset: PreparedDataset, vocabulary: Vocabulary, *rest: Any
+    ) -> Checkpoint:
+        told.append(config)
+        folder = tmp_path / "checkpoint"
+        folder.mkdir()
+        save_checkpoint(
+            folder,
+            Trainee.build(config, len(vocabulary), 1, torch.device("cpu")),
+            Progress(history=(REPORT,)),
+        )
+        (folder / "training.pt").unlink()
+        return Checkpoint.from_directory(str(folder))
+
+    monkeypatch.setattr(distributed, "_fit", fit)
+    return told
+
+
+def test_a_bundle_says_which_dataset_it_was_trained_on(
+    root: Root, dataset: PreparedDataset, config: RunConfig, trained: list[RunConfig]
+) -> None:
+    assert config.dataset != DATASET
+    bundle, _ = train(root, config, dataset, Scaling())
+    assert bundle.manifest.settings["dataset"] == DATASET
+    assert bundle.manifest.details["dataset"].startswith(f"{DATASET}@")
+    assert [told.dataset for told in trained] == [DATASET]
+    assert train(root, config, dataset, Scaling())[1] is False
+
+
+def test_a_bundle_takes_weights_and_history_from_the_checkpoint_and_nothing_else(
+    root: Root, dataset: PreparedDataset, config: RunConfig, trained: list[RunConfig]
+) -> None:
+    bundle, _ = train(root, config, dataset, Scaling())
+    assert bundle.manifest.details["history"] == [REPORT.model_dump(mode="json")]
+
+
+def test_after_a_change_of_the_code_a_run_is_another_run(
+    dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_fingerprint(config, dataset, Scaling())
+    assert run_fingerprint(config, dataset, Scaling()) == before
+    monkeypatch.setattr(distributed, "code_fingerprint", lambda *modules: "of another checkout")
+    assert run_fingerprint(config, dataset, Scaling()) != before
+
+
+@pytest.mark.parametrize("cpus", range(2, 20))
+@pytest.mark.parametrize("workers", range(1, 40))
+def test_workers_leave_a_whole_cpu_for_data(cpus: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": float(cpus)})
+    if (cpus - 1) / workers < 0.1:
+        with pytest.raises(TrainingError, match="do not fit"):
+            distributed._resources(Scaling(workers=workers))
+        return
+    each = distributed._resources(Scaling(workers=workers))["CPU"]
+    assert 0.09 <= each <= 1.0
+    assert round(100 * each) * workers <= 100 * (cpus - 1)
+
+
+def test_workers_share_the_cores_that_they_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = SimpleNamespace(get_world_rank=lambda: 0, get_world_size=lambda: 4, get_local_world_size=lambda: 2)
+    threads: list[int] = []
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(6)), raising=False)
+    monkeypatch.setattr(ray.train, "get_context", lambda: context)
+    monkeypatch.setattr(worker, "get_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
+    assert worker._world().size == 4
+    assert threads == [3]
