@@ -1,7 +1,7 @@
 """Metrics and protocols. Importing registers the protocols of the benchmarks."""
 
 from cirray.evaluation import benchmarks
-from cirray.evaluation.evaluate import Evaluation, Metrics, RetrievalModel, evaluate
+from cirray.evaluation.evaluation import Evaluation, Metrics, RetrievalModel, evaluate
 from cirray.evaluation.protocol import Protocol, protocol_of, protocols
 from cirray.evaluation.ranking import NEVER, RankingTask, answer_ranks, subset_ranks, target_ranks
 from cirray.evaluation.recall import mean_average_precision_at, recall_at
