@@ -2,8 +2,8 @@
 
 TIRG (Vo et al., CVPR 2019) calls two captions siblings where both become the same text once a word is deleted, and
 its code deletes every *substring* that reads like the word, so that "a" also mutilates "black" and captions meet that
-have little in common. Here captions are sequences of tokens, and a pair is one word apart if both have the same number
-of tokens and differ at exactly one position.
+have little in common. Here captions are sequences of tokens, and a pair is one word apart if both have the same
+number of tokens and differ at exactly one position.
 """
 
 from __future__ import annotations
