@@ -42,7 +42,7 @@ def test_captions_are_labels_in_tirgs_spelling(write_source: Any, rejects: Any) 
     assert (rows[MUTE]["caption"], rows[MUTE]["label"]) == ("", MUTE), "without a caption it is like no other"
     assert {path: row["splits"] for path, row in rows.items()} == {
         OLD: ["train"],
-        **dict.fromkeys((RED, BLUE, LONG, MUTE), ["test"]),
+        **{path: ["test"] for path in (RED, BLUE, LONG, MUTE)},
     }
     assert rows[LONG]["path"] == LONG.replace(".jpeg", ".jpg")
     assert {row["category"] for row in rows.values()} == {"dress"}
