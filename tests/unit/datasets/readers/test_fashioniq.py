@@ -15,7 +15,7 @@ from cirray.datasets.readers import FashionIq, FashionIqConfig
 from cirray.errors import ConfigError, DataError
 from cirray.storage import Location
 
-DRESS = {
+DRESS: dict[str, Any] = {
     "captions/cap.dress.train.json": [{"target": "B1", "candidate": "B2", "captions": ["is red", " has sleeves"]}],
     "captions/cap.dress.val.json": [
         {"target": "B3", "candidate": "B4", "captions": ["is shorter", ""]},
