@@ -3,10 +3,12 @@
 Importing registers all readers.
 """
 
+from cirray.datasets.caption_pairs import one_word_pairs, replacement_text
 from cirray.datasets.css_source import Css2d, CssMarker, WriteResult, write_css
 from cirray.datasets.pictures import FORMATS, MAX_PIXELS, Pixels, decode, to_pixels
 from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
 from cirray.datasets.prepared import ITEM_COLUMNS, PreparedDataset
+from cirray.datasets.readers import BirdsToWords, Cirr, Fashion200k, FashionIq, Shoes
 from cirray.datasets.schema import ITEMS, REJECTS, SOURCE_ITEMS, TRIPLETS, items_table, joined, triplets_table
 from cirray.datasets.source import Reader, Source, SourceTables, readers
 
@@ -19,12 +21,17 @@ __all__ = [
     "REJECTS",
     "SOURCE_ITEMS",
     "TRIPLETS",
+    "BirdsToWords",
+    "Cirr",
     "Css2d",
     "CssMarker",
+    "Fashion200k",
+    "FashionIq",
     "PixelCache",
     "Pixels",
     "PreparedDataset",
     "Reader",
+    "Shoes",
     "Source",
     "SourceTables",
     "WriteResult",
@@ -32,8 +39,10 @@ __all__ = [
     "decode",
     "items_table",
     "joined",
+    "one_word_pairs",
     "open_pixels",
     "readers",
+    "replacement_text",
     "to_pixels",
     "triplets_table",
     "write_css",

@@ -58,7 +58,8 @@ TRIPLETS = pa.schema(
 """One composed query a row: the reference, the modification text, the target.
 
 `texts` has at least one text; where there are several, each describes the same change in its own words, and protocols
-and recipes say whether they are joined or used one by one. `other_target_ids` are further right answers,
+and recipes say whether they are joined or used one by one. `target_id` is empty in all triplets of a split whose
+targets are not public, and in no other. `other_target_ids` are further right answers,
 `subset_ids` the few items among which the target must also be told apart (CIRR); both are mostly empty. `category` is
 that of the query, or empty.
 """

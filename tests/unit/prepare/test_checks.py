@@ -110,6 +110,22 @@ def test_triplets_of_rejected_items_are_dropped() -> None:
 NAMES = st.sampled_from(["", "a", "b", "c", "d"])
 
 
+def test_targets_may_be_empty_where_a_whole_split_hides_them() -> None:
+    hidden = triplets(("q1", "a", "red", ""), ("q2", "b", "blue", ""), ("q3", "x", "red", ""))
+    checked = check_triplets("test", hidden, {"a", "b"})
+    assert ids(checked.table) == ["q1", "q2"]
+    assert checked.rejects == [Reject("triplet", "q3", "unknown-reference", "test: x")]
+    kept = drop_rejected_items("test", checked.table, {"a"})
+    assert ids(kept.table) == ["q1"]
+    assert kept.rejects == [Reject("triplet", "q2", "rejected-item", "test: reference b")]
+
+
+def test_a_single_empty_target_among_others_is_unknown() -> None:
+    checked = check_triplets("train", triplets(("q1", "a", "red", "b"), ("q2", "b", "blue", "")), {"a", "b"})
+    assert ids(checked.table) == ["q1"]
+    assert checked.rejects == [Reject("triplet", "q2", "unknown-target", "train: ")]
+
+
 @given(rows=st.lists(st.tuples(NAMES, NAMES)), sizes=st.dictionaries(NAMES, st.integers(0, 2)))
 def test_each_item_is_either_kept_or_rejected_once(rows: list[tuple[str, str]], sizes: dict[str, int]) -> None:
     checked = check_items(items(*rows), sizes)
@@ -126,7 +142,8 @@ def test_each_triplet_is_either_kept_or_rejected_once(rows: list[tuple[str, str,
     assert sorted(kept + [reject.id for reject in checked.rejects]) == sorted(row[0] for row in rows)
     assert kept == sorted(set(kept))
     first = {row[0]: row for row in reversed(rows)}
-    good = {q for q, (_, a, text, b) in first.items() if q and text == "red" and {a, b} <= known}
+    hidden = {""} if not any(row[3] for row in rows) else set()
+    good = {q for q, (_, a, text, b) in first.items() if q and text == "red" and a in known and b in known | hidden}
     assert set(kept) == good
 
 

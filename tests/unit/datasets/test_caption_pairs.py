@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cirray.datasets import one_word_pairs, replacement_text
+
+CAPTIONS = st.lists(st.lists(st.sampled_from(["a", "b", "black", "dress"]), max_size=4).map(" ".join), max_size=8)
+
+
+def naive_pairs(captions: list[str]) -> list[tuple[str, str]]:
+    """Compare every caption with every other."""
+    found = set()
+    for source in captions:
+        for target in captions:
+            a, b = source.split(), target.split()
+            if len(a) == len(b) and sum(x != y for x, y in zip(a, b, strict=True)) == 1:
+                found.add((source, target))
+    return sorted(found)
+
+
+@given(CAPTIONS)
+def test_pairs_are_those_of_a_naive_comparison(captions: list[str]) -> None:
+    assert one_word_pairs(captions) == naive_pairs(captions)
+
+
+def test_words_are_tokens_and_no_substrings() -> None:
+    # With each "a" deleted as TIRG's code does it, these two would be siblings.
+    assert one_word_pairs(["a black dress", "blck dress"]) == []
+    assert one_word_pairs(["a dress", "black dress"]) == [("a dress", "black dress"), ("black dress", "a dress")]
+
+
+def test_the_8106_pairs_of_the_real_captions(shared_data: Path) -> None:
+    items = json.loads((shared_data / "fashion200k_captions" / "manifest.json").read_bytes())["items"]
+    captions = [item["title"] for item in items]
+    pairs = one_word_pairs(captions)
+    assert len(pairs) == len(set(pairs)) == 8_106
+    assert {(target, source) for source, target in pairs} == set(pairs)
+    assert pairs == one_word_pairs(reversed(captions))
+    for source, target in pairs:
+        _, old, _, new = replacement_text(source, target).split()
+        assert old in source.split()
+        assert new in target.split()
+        assert old != new
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "text"),
+    [
+        ("black dress", "red dress", "replace black with red"),
+        ("a black dress", "black black dress", "replace a with black"),
+        ("red long red dress", "red long blue dress", "replace red with blue"),
+        ("black dress", "long black coat", "replace dress with long"),
+        ("dress", "black dress", "replace dress with black"),
+        ("dress black", "black dress", "replace black with dress"),
+        ("", "dress", ""),
+        ("dress", " ", ""),
+    ],
+)
+def test_texts_say_what_to_replace(source: str, target: str, text: str) -> None:
+    assert replacement_text(source, target) == text
