@@ -7,6 +7,14 @@ from cirray.datasets.css_source import Css2d, CssMarker, WriteResult, write_css
 from cirray.datasets.pictures import FORMATS, MAX_PIXELS, Pixels, decode, to_pixels
 from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
 from cirray.datasets.prepared import ITEM_COLUMNS, PreparedDataset
+from cirray.datasets.readers import (
+    Ade20k,
+    CssOriginal,
+    MitStates,
+    MitStatesCompositions,
+    OpenImages,
+    UtZap50k,
+)
 from cirray.datasets.schema import ITEMS, REJECTS, SOURCE_ITEMS, TRIPLETS, items_table, joined, triplets_table
 from cirray.datasets.source import Reader, Source, SourceTables, readers
 
@@ -19,14 +27,20 @@ __all__ = [
     "REJECTS",
     "SOURCE_ITEMS",
     "TRIPLETS",
+    "Ade20k",
     "Css2d",
     "CssMarker",
+    "CssOriginal",
+    "MitStates",
+    "MitStatesCompositions",
+    "OpenImages",
     "PixelCache",
     "Pixels",
     "PreparedDataset",
     "Reader",
     "Source",
     "SourceTables",
+    "UtZap50k",
     "WriteResult",
     "cache_folder",
     "decode",
