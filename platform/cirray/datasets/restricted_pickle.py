@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import io
 import pickletools
+import warnings
 from collections.abc import Callable
+from tokenize import TokenError
 from typing import Any
 
 from numpy.lib import format as npy
@@ -24,7 +26,7 @@ from cirray.errors import DataError
 MAX_BYTES = 128 << 20
 """Largest file that is opened; the largest known benchmark file of this kind is a tenth of it."""
 
-MAX_STEPS = 20_000_000
+MAX_STEPS = 12_000_000
 """Most instructions that are followed: each may make one object, so this bounds memory and time."""
 
 _MARK = object()
@@ -69,8 +71,11 @@ def _read_header(stream: io.BytesIO, path: str) -> None:
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"format version {version} is not known")
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        _, _, dtype = read(stream)
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
+        with warnings.catch_warnings():
+            # NumPy warns of headers that Python 2 wrote, which is what we are here for.
+            warnings.simplefilter("ignore")
+            _, _, dtype = read(stream)
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         raise DataError(f"{path} is not an .npy file: {error}.") from None
     if not dtype.hasobject:
         raise DataError(f"{path} is an array of dtype {dtype}, where one of Python objects was expected.")
