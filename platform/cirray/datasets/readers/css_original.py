@@ -9,6 +9,7 @@ images/css_train_000000.png …           rendered in 3D, 180 x 120
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any, Literal
@@ -146,13 +147,15 @@ def _words(shown: Any, place: str) -> tuple[int, str]:
         or color not in COLORS
         or size not in SIZES
         or not placed
-        or not all(isinstance(part, int | float) and 0 <= part <= 1 for part in position)
+        or not all(isinstance(part, int | float) and math.isfinite(part) for part in position)
     ):
         raise DataError(
             f"{place} is not an object with a size ({', '.join(SIZES)}), color ({', '.join(COLORS)}), shape "
-            f"({', '.join((*SHAPES, *TWO_D))}) and pos [row, column] between 0 and 1."
+            f"({', '.join((*SHAPES, *TWO_D))}) and pos [row, column]."
         )
-    found = SceneObject(shape, color, size, (float(position[0]), float(position[1])))
+    # A centre just outside of the picture is in the cell next to it.
+    row, column = (min(max(float(part), 0.0), 1.0) for part in position)
+    found = SceneObject(shape, color, size, (row, column))
     return found.cell_index, f"a {size} {color} {shape} at {found.cell}"
 
 
