@@ -26,7 +26,7 @@ from cirray.errors import DataError
 MAX_BYTES = 128 << 20
 """Largest file that is opened; the largest known benchmark file of this kind is a tenth of it."""
 
-MAX_STEPS = 12_000_000
+MAX_STEPS = 20_000_000
 """Most instructions that are followed: each may make one object, so this bounds memory and time."""
 
 _MARK = object()

@@ -48,8 +48,8 @@ class CssOriginal(Reader):
     target is as right as the target; without labels each picture has its own, as in the released loader. Captions
     are ours, in the 2D names that the texts have, also where a scene has CLEVR's (cube, sphere, cylinder).
 
-    The published test ranks all test pictures, without the reference. Targets without any object stay: the released
-    loader keeps them too, and a "remove" may well leave nothing.
+    The published test ranks all test pictures, without the reference. The 39 targets without any object stay,
+    though a third party's loader leaves them out: "remove" may well leave nothing, and the counts above include them.
     """
 
     Config = CssOriginalConfig
