@@ -101,8 +101,13 @@ class DtypeValue:
         dtype = np.dtype(self.order + self.code)
         if dtype.itemsize == 0 or len(data) != count * dtype.itemsize:
             raise DataError(f"it has {len(data):,} bytes for {count:,} values of dtype {self.code}.")
-        values = np.frombuffer(data, dtype).tolist()
-        return [value.decode("latin-1") if isinstance(value, bytes) else value for value in values]
+        if dtype.kind not in "SU":
+            values: list[Any] = np.frombuffer(data, dtype).tolist()
+            return values
+        # NumPy does not check the code points of its strings; Python's decoder does.
+        encoding = "latin-1" if dtype.kind == "S" else "utf-32-be" if self.order == ">" else "utf-32-le"
+        cells = (data[start : start + dtype.itemsize] for start in range(0, len(data), dtype.itemsize))
+        return [cell.decode(encoding).rstrip("\0") for cell in cells]
 
 
 class ArrayValue:

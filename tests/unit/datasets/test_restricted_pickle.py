@@ -28,6 +28,7 @@ VALUE: dict[str, Any] = {
 }
 
 
+SCALAR = b"cnumpy.core.multiarray\nscalar\n"
 ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n)R"
 
 
@@ -71,12 +72,17 @@ def test_numpy_numbers_strings_and_arrays_within() -> None:
         "one": np.float64(0.25),
         "flag": np.bool_(True),
         "word": np.str_("red"),
+        "words": np.array(["é", "漢字"], dtype=">U3"),
         "raw": np.bytes_(b"gr\xe9y"),
         "objects": np.array(["a", {"b": 1}], dtype=object),
     }
     found = load_object_npy(saved(value), "x.npy")
     assert [found[key] for key in ("one", "flag", "word", "raw")] == [0.25, True, "red", "gréy"]
-    for key, shape, values in [("labels", (3,), [3, 1, 2]), ("objects", (2,), ["a", {"b": 1}])]:
+    for key, shape, values in [
+        ("labels", (3,), [3, 1, 2]),
+        ("objects", (2,), ["a", {"b": 1}]),
+        ("words", (2,), ["é", "漢字"]),
+    ]:
         assert isinstance(found[key], ArrayValue)
         assert (found[key].shape, found[key].values) == (shape, values)
     assert found["grid"].shape == (1, 2)
@@ -166,6 +172,7 @@ def test_code_is_refused_and_named(
             b"cnumpy.core.multiarray\n_reconstruct\n)R(K\x01(M\xff\xffM\xff\xfftcnumpy\ndtype\n(U\x02O8tR\x89]tb.",
             "number",
         ),
+        (SCALAR + b"(cnumpy\ndtype\n(U\x02U1tRU\x04\xff\xff\xff\xfftR.", "utf-32"),
         (ARRAY + b".", "no NumPy array"),
         (b"N.", "no NumPy array"),
         (b"N", "broken pickle"),

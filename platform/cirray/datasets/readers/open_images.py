@@ -62,9 +62,9 @@ class OpenImages(Reader):
     Three pictures of each set are in split "database", all others in "query". The caption is the localized narrative.
 
     The paper counts 41,620 pictures, 528 sets, 1,486 in the database and 39,665 queries, which leaves 469 pictures
-    unexplained, and does not say which labels make up the sets. Own choices: labels are those that people verified as
-    present (Confidence 1), by default of the 600 boxable classes, since those of all 20,000 classes make far more sets;
-    pictures without such a label can neither be asked for nor answer, and are items of no split; several narratives of a
+    unexplained, and does not say which labels make up the sets. Own choices: labels are those that people verified
+    as present (Confidence 1), by default of the 600 boxable classes, since all 20,000 make far more sets; pictures
+    without such a label can neither be asked for nor answer, and are items of no split; several narratives of a
     picture are joined, in the order of the file. Counts are then those of the files given, not the paper's.
     """
 
