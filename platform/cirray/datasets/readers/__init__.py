@@ -1,20 +1,27 @@
 """Readers of raw sources, one file a benchmark, each in its official layout. Importing registers them all."""
 
-from cirray.datasets.readers.birds_to_words import BirdsToWords, BirdsToWordsConfig
-from cirray.datasets.readers.cirr import Cirr, CirrConfig
-from cirray.datasets.readers.fashion200k import Fashion200k, Fashion200kConfig
-from cirray.datasets.readers.fashioniq import FashionIq, FashionIqConfig
-from cirray.datasets.readers.shoes import Shoes, ShoesConfig
+from cirray.datasets.readers import (
+    ade20k,
+    birds_to_words,
+    cirr,
+    css_original,
+    fashion200k,
+    fashioniq,
+    mit_states,
+    open_images,
+    shoes,
+    ut_zap50k,
+)
 
 __all__ = [
-    "BirdsToWords",
-    "BirdsToWordsConfig",
-    "Cirr",
-    "CirrConfig",
-    "Fashion200k",
-    "Fashion200kConfig",
-    "FashionIq",
-    "FashionIqConfig",
-    "Shoes",
-    "ShoesConfig",
+    "ade20k",
+    "birds_to_words",
+    "cirr",
+    "css_original",
+    "fashion200k",
+    "fashioniq",
+    "mit_states",
+    "open_images",
+    "shoes",
+    "ut_zap50k",
 ]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from cirray.datasets import Source, SourceTables, readers
-from cirray.datasets.readers import BirdsToWords, BirdsToWordsConfig
-from cirray.datasets.readers.birds_to_words import COLUMNS, exchanged
+from cirray.datasets import Source, SourceTables
+from cirray.datasets.readers.birds_to_words import COLUMNS, BirdsToWords, BirdsToWordsConfig, exchanged
+from cirray.datasets.source import readers
 from cirray.errors import DataError
 
 TABLE = "birds-to-words-v1.0.tsv"

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from cirray.datasets import Source, SourceTables, readers
-from cirray.datasets.readers import Cirr, CirrConfig
+from cirray.datasets import Source, SourceTables
+from cirray.datasets.readers.cirr import Cirr, CirrConfig
+from cirray.datasets.source import readers
 from cirray.errors import DataError
 from cirray.storage import Location
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cirray.datasets import Source, SourceTables, readers
-from cirray.datasets.readers import Fashion200k, Fashion200kConfig
+from cirray.datasets import Source, SourceTables
+from cirray.datasets.readers.fashion200k import Fashion200k, Fashion200kConfig
+from cirray.datasets.source import readers
 from cirray.errors import DataError
 from cirray.storage import Location
 

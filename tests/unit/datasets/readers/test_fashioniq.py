@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from cirray.config import from_mapping
-from cirray.datasets import Source, SourceTables, readers
-from cirray.datasets.readers import FashionIq, FashionIqConfig
+from cirray.datasets import Source, SourceTables
+from cirray.datasets.readers.fashioniq import FashionIq, FashionIqConfig
+from cirray.datasets.source import readers
 from cirray.errors import ConfigError, DataError
 from cirray.storage import Location
 
