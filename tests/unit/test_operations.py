@@ -15,7 +15,7 @@ from cirray.cli.operations import build_index, evaluate_model, open_dataset, tra
 from cirray.composers import Composer, ComposerConfig, ModelConfig, Retriever, composers
 from cirray.encoders import ImageFeatures, LstmConfig, Preprocessing, SmallCnnConfig, TextFeatures, Vocabulary
 from cirray.errors import ArtifactError, ConfigError
-from cirray.evaluation import protocol
+from cirray.evaluation import evaluation
 from cirray.recipes import recipes
 from cirray.storage import Root
 from cirray.training import Scaling, run_fingerprint
@@ -51,7 +51,7 @@ def root(tmp_path: Path) -> Root:
 @pytest.fixture
 def re_ranker(root: Root, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setitem(composers._entries, "test-re-ranker", ReRanker)
-    monkeypatch.setattr(protocol, "open_pixels", lambda *_: pytest.fail("pictures were decoded"))
+    monkeypatch.setattr(evaluation, "open_pixels", lambda *_: pytest.fail("pictures were decoded"))
     vocabulary = Vocabulary.of(["make red"])
     config = ModelConfig(
         preprocessing=Preprocessing(height=8, width=8),
@@ -98,7 +98,7 @@ def test_a_bundle_without_details_is_refused(root: Root, verb: Verb) -> None:
 
 @pytest.mark.parametrize("details", [{}, {"history": []}, {"history": [{"epoch": 1}]}])
 def test_a_finished_training_without_its_history_is_refused(root: Root, details: dict[str, object]) -> None:
-    config = recipes[RECIPE]()
+    config = recipes[RECIPE]().model_copy(update={"dataset": DATASET})
     identity = run_fingerprint(config, open_dataset(root, DATASET), Scaling())
     done = root.model(MODEL).open().manifest.model_copy(update={"details": {"dataset": DATASET, **details}})
     (root.model(config.name).version(identity) / "manifest.json").write(done.model_dump_json().encode())
