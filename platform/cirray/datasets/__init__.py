@@ -3,6 +3,7 @@
 Importing registers all readers.
 """
 
+import cirray.datasets.readers  # noqa: F401 (registers them; below, the name becomes that of the registry)
 from cirray.datasets.css_source import Css2d, CssMarker, WriteResult, write_css
 from cirray.datasets.pictures import FORMATS, MAX_PIXELS, Pixels, decode, to_pixels
 from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
