@@ -91,7 +91,7 @@ class CatalogConfig(Choice):
     lower_case: bool = False
     split_column: str | None = None
     test_modulo: int = Field(5, ge=2)
-    triplets: dict[str, TripletRule] = {}
+    triplets: dict[str, TripletRule] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _templates_and_rules_fit(self) -> CatalogConfig:

@@ -55,4 +55,3 @@ def csv_records(data: bytes, encoding: str, delimiter: str) -> Iterator[tuple[in
             reason = TEXT_TOO_LONG if "field limit" in str(error) else MALFORMED_ROW
             yield start + before + 1, Flaw(reason, str(error))
             start += before + 1
-

@@ -52,7 +52,9 @@ def parquet_columns(
         table = pq.read_table(io.BytesIO(data), columns=present, read_dictionary=present)
     except (pa.ArrowException, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
         raise DataError(f"{name} is not a readable parquet file: {_first_line(error)}.") from None
-    cells = [[cell for chunk in table[column].chunks for cell in _cells(chunk, column in lists)] for column in present]
+    cells = [
+        [cell for chunk in table[column].chunks for cell in _cells(chunk, column in lists)] for column in present
+    ]
     return present, ((number, list(row)) for number, row in enumerate(zip(*cells, strict=True), 1))
 
 

@@ -77,9 +77,7 @@ def read_rows(
     return Rows(rows.columns | missing, rows.numbers, rows.rejects)
 
 
-def _csv_columns(
-    data: bytes, encoding: str, delimiter: str
-) -> tuple[list[str], Iterator[Record]]:
+def _csv_columns(data: bytes, encoding: str, delimiter: str) -> tuple[list[str], Iterator[Record]]:
     """Return the header, and the records after it."""
     records = csv_records(data, encoding, delimiter)
     _, header = next(records, (0, Flaw(MALFORMED_ROW, "the file is empty")))
@@ -107,7 +105,9 @@ def _sound(records: Iterator[Record], wanted: Sequence[str], places: Sequence[in
         if not isinstance(record, Flaw) and len(record) != width:
             record = Flaw(MALFORMED_ROW, f"{len(record)} cells, where the header has {width}")
         if isinstance(record, Flaw):
-            rejects.append({"kind": kind, "id": "", "reason": record.reason, "detail": f"row {number}: {record.detail}"})
+            rejects.append(
+                {"kind": kind, "id": "", "reason": record.reason, "detail": f"row {number}: {record.detail}"}
+            )
             continue
         cells = [record[place] for place in places]
         flaw = next((found for name, cell in zip(wanted, cells, strict=True) if (found := _flaw(name, cell))), None)

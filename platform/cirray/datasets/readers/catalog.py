@@ -81,7 +81,9 @@ def _item_rows(rows: Rows, config: CatalogConfig) -> list[dict[str, Any]]:
     # Ids keep their case even where they are the labels.
     labels = ids if config.label_template.columns == [config.id_column] else labels
     attributes = zip(*(described[name] for name in config.attributes), strict=True) if config.attributes else None
-    splits = columns[config.split_column] if config.split_column else [hashed_split(i, config.test_modulo) for i in ids]
+    splits = (
+        columns[config.split_column] if config.split_column else [hashed_split(i, config.test_modulo) for i in ids]
+    )
     categories = columns[config.category] if config.category else [""] * count
     paths = Template.parse(config.image).fill(columns)
     return [
