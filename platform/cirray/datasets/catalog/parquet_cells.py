@@ -50,11 +50,11 @@ def parquet_columns(
             return present, iter(())
         # A text that comes again and again is kept once.
         table = pq.read_table(io.BytesIO(data), columns=present, read_dictionary=present)
-    except (pa.ArrowException, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+        cells = [
+            [cell for chunk in table[column].chunks for cell in _cells(chunk, column in lists)] for column in present
+        ]
+    except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
         raise DataError(f"{name} is not a readable parquet file: {_first_line(error)}.") from None
-    cells = [
-        [cell for chunk in table[column].chunks for cell in _cells(chunk, column in lists)] for column in present
-    ]
     return present, ((number, list(row)) for number, row in enumerate(zip(*cells, strict=True), 1))
 
 
@@ -71,7 +71,11 @@ def _check_size(metadata: pq.FileMetaData, name: str, wanted: Sequence[str]) -> 
 def _cells(array: pa.Array, lists: bool = False) -> list[Cell]:
     if pa.types.is_dictionary(array.type):
         values = _cells(array.dictionary)
-        return ["" if place is None else values[place] for place in array.indices.to_pylist()]
+        places = array.indices.to_pylist()
+        if any(place is not None and not 0 <= place < len(values) for place in places):
+            # A damaged file; Arrow reads it without a word.
+            raise IndexError("a cell refers to a text that the file does not hold")
+        return ["" if place is None else values[place] for place in places]
     if _is_text(array.type):
         return _texts(array)
     if pa.types.is_null(array.type):
