@@ -170,12 +170,14 @@ def _local_files(folder: str, below: str, parents: tuple[tuple[int, int], ...]) 
     if here in parents:
         return
     for entry in entries:
+        # A name that is not UTF-8 is listed, so that it counts, but under a name that no table can have.
+        name = below + os.fsencode(entry.name).decode(errors="replace")
         try:
             if entry.is_dir():
-                yield from _local_files(entry.path, f"{below}{entry.name}/", (*parents, here))
+                yield from _local_files(entry.path, f"{name}/", (*parents, here))
             elif entry.is_file():
                 stat = entry.stat()
-                yield FileStat(f"{below}{entry.name}", stat.st_size, stat.st_mtime_ns)
+                yield FileStat(name, stat.st_size, stat.st_mtime_ns)
         except FileNotFoundError:
             continue  # removed meanwhile
         except OSError as error:

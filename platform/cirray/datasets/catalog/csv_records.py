@@ -26,7 +26,13 @@ class Flaw:
     detail: str
 
 
-def csv_records(data: bytes, encoding: str, delimiter: str) -> Iterator[tuple[int, list[str] | Flaw]]:
+Cell = str | Flaw
+
+Record = tuple[int, list[Cell] | Flaw]
+"""The number of a row, from 1, and its cells."""
+
+
+def csv_records(data: bytes, encoding: str, delimiter: str) -> Iterator[Record]:
     """Yield (line, cells) of each record that is not blank; bytes of another encoding become U+FFFD.
 
     After a record that cannot be read, such as one with a quote that is never closed, reading goes on at the line
@@ -48,7 +54,7 @@ def csv_records(data: bytes, encoding: str, delimiter: str) -> Iterator[tuple[in
         try:
             for cells in reader:
                 if cells:
-                    yield start + before + 1, cells
+                    yield start + before + 1, [*cells]
                 before = reader.line_num
             return
         except csv.Error as error:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cirray.datasets.catalog.csv_records import Flaw
+from cirray.datasets.catalog.csv_records import Cell, Flaw, Record
 from cirray.datasets.reasons import NOT_TEXT
 from cirray.errors import DataError
 
@@ -21,12 +21,10 @@ MAX_ROWS = 20_000_000
 MAX_BYTES = 8 << 30
 """Bytes of its columns, not compressed."""
 
-Cell = str | Flaw
-
 
 def parquet_columns(
     data: bytes, name: str, wanted: Sequence[str], lists: Sequence[str] = ()
-) -> tuple[list[str], Iterator[tuple[int, list[Cell] | Flaw]]]:
+) -> tuple[list[str], Iterator[Record]]:
     """Return those of the `wanted` columns that a parquet file has, and its rows, numbered from 1.
 
     Numbers and dates become their text, whole floating-point numbers that of an integer (an id column with a gap

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ class ItemValues:
 
     ids: Sequence[str]
     captions: Sequence[str]
-    attributes: dict[str, Sequence[str]]
+    attributes: Mapping[str, Sequence[str]]
 
 
 class _Slot(NamedTuple):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cirray.datasets.catalog.config import CatalogConfig
-from cirray.datasets.catalog.csv_records import Flaw, csv_records
+from cirray.datasets.catalog.csv_records import Flaw, Record, csv_records
 from cirray.datasets.catalog.parquet_cells import parquet_columns
 from cirray.datasets.reasons import BAD_ENCODING, MALFORMED_ROW, TEXT_TOO_LONG
 from cirray.datasets.source import Source
@@ -18,8 +18,6 @@ MAX_CELL = 10_000
 
 _SHOWN = 120
 _NOT_TEXT = ("\x00", "\ufffd")
-
-Record = tuple[int, list[str | Flaw] | Flaw]
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def _csv_columns(data: bytes, encoding: str, delimiter: str) -> tuple[list[str],
     """Return the header, and the records after it."""
     records = csv_records(data, encoding, delimiter)
     _, header = next(records, (0, Flaw(MALFORMED_ROW, "the file is empty")))
-    return ([name.strip() for name in header] if isinstance(header, list) else []), records
+    return ([str(name).strip() for name in header] if isinstance(header, list) else []), records
 
 
 def _check_header(table: str, present: Sequence[str], required: Sequence[str], wanted: Sequence[str]) -> None:
