@@ -24,11 +24,30 @@ def test_an_empty_file_changes_nothing() -> None:
     assert PrepareConfig.of("css-2d", parse_mapping(b"", "x")) == PrepareConfig.of("css-2d")
 
 
-NO_SETTINGS = [b"a: [", b"\xff\xfe\x00", b"- 1", b"3", b"day: 2020-01-01", b"a: &a [*a]", b"a: !!python/name:os.system"]
+NO_SETTINGS = [b"a: [", b"\xff\xfe\x00", b"- 1", b"3", b"day: 2020-01-01", b"a: &a [*a]", b"a: !!python/name:os.path"]
 
 
 @pytest.mark.parametrize("data", NO_SETTINGS)
- -> None:
+def test_what_holds_no_settings_is_told(data: bytes) -> None:
+    with pytest.raises(ConfigError, match="the-file"):
+        parse_mapping(data, "the-file")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"part_row": 3}, "part_rows"),
+        ({"reader": {"name": "css-2d"}}, "asked for was 'catalog'"),
+        ({"reader": [1]}, "no mapping"),
+        ({"reader": {"captoin": "x"}}, "caption"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told(settings: dict[str, object], says: str) -> None:
+    with pytest.raises(CirrayError, match=says):
+        PrepareConfig.of("catalog", settings)
+
+
+def test_the_verb_takes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "c.yaml").write_text("reader: {table: nowhere.csv}")
     command = ["prepare", "catalog", "--root", str(tmp_path), "--config", str(tmp_path / "c.yaml")]
     assert run(command) == 2

@@ -58,6 +58,8 @@ def csv_records(data: bytes, encoding: str, delimiter: str) -> Iterator[Record]:
                 before = reader.line_num
             return
         except csv.Error as error:
-            reason = TEXT_TOO_LONG if "field limit" in str(error) else MALFORMED_ROW
+            # A cell that goes on over many lines without end is a quote that was forgotten.
+            too_long = "field limit" in str(error) and reader.line_num == before + 1
+            reason = TEXT_TOO_LONG if too_long else MALFORMED_ROW
             yield start + before + 1, Flaw(reason, str(error))
             start += before + 1
