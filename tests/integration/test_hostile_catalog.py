@@ -31,7 +31,8 @@ SETTINGS = {
 def lay_out(folder: Path) -> dict[str, str]:
     """Write the catalogue, and return the reason of each item that is to be rejected."""
     (folder / "images").mkdir(parents=True)
-    rows, expected = [], {}
+    rows: list[bytes] = []
+    expected: dict[str, str] = {}
 
     def add(item_id: str, data: bytes | None, reason: str, path: str = "") -> None:
         path = path or f"images/{len(rows)}.jpg"
