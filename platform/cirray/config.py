@@ -68,6 +68,28 @@ def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
         raise ConfigError(_explain(kind, values, error)) from None
 
 
+def parse_mapping(data: bytes, name: str) -> dict[str, Any]:
+    """Return the settings in a YAML or JSON file, to be given to `from_mapping`.
+
+    Args:
+        data: content of the file.
+        name: of the file, for messages.
+
+    Raises:
+        ConfigError: it is no YAML, or holds something else than settings by name.
+    """
+    try:
+        values = yaml.safe_load(data)
+        # Dates, and mappings that hold themselves, are YAML but no settings.
+        values = json.loads(json.dumps(values if values is not None else {}))
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{name} is not readable as settings in YAML or JSON: {reason}.") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name} holds no settings but {values!r:.80}.", hint="Write one a line, `setting: value`.")
+    return values
+
+
 def override(config: C, assignments: Iterable[str]) -> C:
     """Return a copy of `config` with assignments such as "training.epochs=3" applied.
 

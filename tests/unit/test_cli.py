@@ -16,7 +16,7 @@ from cirray.prepare import PrepareConfig
     [
         ("prepare css-2d --root {root}/missing", "no folder"),
         ("prepare css-2d --root s3://", "names no bucket"),
-        ("prepare css-4d --root {root}", "no dataset reader 'css-4d'; there are: css-2d"),
+        ("prepare css-4d --root {root}", "no dataset reader 'css-4d'; there are: "),
         ("prepare css-2d --root {root}", "dataset.json"),
         ("prepare css-2d --root {root} --set part_row=3", "part_rows"),
         ("generate css-2d --root {root} --set scenes=3", "num_scenes"),

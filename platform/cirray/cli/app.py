@@ -58,17 +58,21 @@ def generate_css_2d(
 
 @app.command()
 def prepare(
-    reader: Annotated[str, typer.Argument(help="The source's layout: css-2d.")],
+    reader: Annotated[str, typer.Argument(help="The source's layout, e.g. css-2d or catalog.")],
     root: RootOption,
     source: Annotated[str | None, typer.Option(help="Folder or s3:// prefix; by default raw/NAME.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the dataset; by default the reader's.")] = None,
+    config: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="YAML or JSON of settings; --set goes on top."),
+    ] = None,
     assignments: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prepare a raw source: check, quarantine, and write items and triplets."""
     from cirray.cli.operations import prepare_dataset
 
-    result = prepare_dataset(_root(root), name or reader, reader, source, assignments or (), _display())
+    result = prepare_dataset(_root(root), name or reader, reader, source, assignments or (), _display(), config)
     _show(result, as_json)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from cirray.bundles import Bundle, BundleDetails, EvaluationRecord, find_evaluation, save_evaluation
 from cirray.cli.display import Display
-from cirray.config import override
+from cirray.config import override, parse_mapping
 from cirray.datasets import PreparedDataset, write_css
 from cirray.datasets.css import CssConfig
 from cirray.evaluation import evaluate, protocol_of, protocols
@@ -35,10 +35,20 @@ def generate_world(root: Root, name: str, config: CssConfig, display: Display) -
 
 
 def prepare_dataset(
-    root: Root, name: str, reader: str, source: str | None, assignments: Sequence[str], display: Display
+    root: Root,
+    name: str,
+    reader: str,
+    source: str | None,
+    assignments: Sequence[str],
+    display: Display,
+    config_uri: str | None = None,
 ) -> Result:
-    """Prepare the dataset `name` from a source, by default from the raw one of that name under the root."""
-    config = override(PrepareConfig.of(reader), assignments)
+    """Prepare the dataset `name` from a source, by default from the raw one of that name under the root.
+
+    Settings come from the file at `config_uri`, where there is one, and `assignments` on top of them.
+    """
+    settings = parse_mapping(Location.parse(config_uri).read(), config_uri) if config_uri else {}
+    config = override(PrepareConfig.of(reader, settings), assignments)
     place = Location.parse(source) if source else root.raw(name)
     with display.step(f"prepare {name}") as step:
         result = prepare(root, name, place, config, step)

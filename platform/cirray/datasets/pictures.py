@@ -14,6 +14,9 @@ from cirray.errors import BadImageError
 MAX_PIXELS = 20_000_000
 """Pictures above 20 megapixels are refused: decoded they take over 60 MB, and no encoder sees that detail."""
 
+MAX_SCANS = 100
+"""Scans of a progressive JPEG, of which encoders make about ten."""
+
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """The formats that are decoded; Pillow's others parse far more than pictures."""
 
@@ -28,7 +31,10 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
+            # What Pillow warns of, such as damaged EXIF data, does no harm to the pixels.
+            warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            _check_scans(data)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             if image.width * image.height > max_pixels:
                 raise BadImageError(
@@ -55,6 +61,18 @@ def to_pixels(image: Image.Image, height: int, width: int) -> Pixels:
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)
+
+
+def _check_scans(data: bytes) -> None:
+    """Make sure that a JPEG does not go over its pixels without end.
+
+    A file of a few kilobytes may hold thousands of scans, each of which takes as long as a whole picture.
+
+    Raises:
+        BadImageError: it does.
+    """
+    if data.startswith(b"\xff\xd8") and (scans := data.count(b"\xff\xda")) > MAX_SCANS:
+        raise BadImageError(f"The JPEG has {scans:,} scans; at most {MAX_SCANS} are allowed.", hint="Encode it anew.")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from cirray.config import Choice
+from cirray.datasets.schema import REJECTS
 from cirray.registry import Registry
 from cirray.storage import FileStat, Location
 
@@ -62,10 +63,12 @@ class SourceTables:
     Attributes:
         items: schema `SOURCE_ITEMS`; any order, ids possibly repeated.
         triplets: by split, schema `TRIPLETS`; ids possibly unknown.
+        rejects: schema `REJECTS`; rows of the source's files that cannot even be put into these tables.
     """
 
     items: pa.Table
     triplets: dict[str, pa.Table]
+    rejects: pa.Table = field(default_factory=REJECTS.empty_table)
 
 
 class Reader(ABC):

@@ -13,7 +13,7 @@ from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS, joined
 from cirray.datasets.source import SourceTables
 from cirray.errors import DataError
 from cirray.prepare import rejects as why
-from cirray.prepare.rejects import Reject
+from cirray.prepare.rejects import Reject, check_share, rejects_of
 
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _WORD = re.compile(r"\w")
@@ -45,6 +45,10 @@ def check_splits(tables: SourceTables) -> None:
                 f"A split is called {name!r}; letters, digits, '.', '_' and '-' are allowed.", hint="Rename it."
             )
     if not tables.items.num_rows:
+        # Why no row could be read says more than that there is none.
+        items = [reject for reject in rejects_of(tables.rejects) if reject.kind == "item"]
+        if items:
+            check_share(items, {"item": len(items)}, 0.0)
         raise DataError("The source has no items.", hint="Check that it is complete.")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny
 
-from cirray.config import Choice, Config, chosen_from
+from cirray.config import Choice, Config, chosen_from, from_mapping
 from cirray.datasets.source import readers
+from cirray.errors import ConfigError
 
 
 class PrepareConfig(Config):
@@ -30,13 +32,25 @@ class PrepareConfig(Config):
     max_reject_share: float = Field(0.01, ge=0, le=1)
 
     @classmethod
-    def of(cls, reader: str) -> PrepareConfig:
-        """Return the settings that a reader's name alone gives.
+    def of(cls, reader: str, settings: Mapping[str, Any] | None = None) -> PrepareConfig:
+        """Return the settings that a reader's name alone gives, with others in place of some of them.
+
+        Args:
+            reader: its name.
+            settings: fields of this class, those of the reader nested under "reader".
 
         Raises:
+            ConfigError: a setting is unknown, of the wrong kind, or is of another reader.
             UnknownNameError: there is no such reader.
         """
-        return cls(reader=readers[reader].Config(name=reader))
+        given = dict(settings or {})
+        own = given.pop("reader", None) or {}
+        if not isinstance(own, Mapping):
+            raise ConfigError(f"The settings under `reader` are no mapping; given was {own!r}.")
+        if own.get("name", reader) != reader:
+            raise ConfigError(f"The settings are for reader {own['name']!r}; asked for was {reader!r}.")
+        readers[reader]  # an unknown name is told as such, not as a wrong setting
+        return from_mapping(cls, {**given, "reader": {**own, "name": reader}})
 
     def identity(self) -> dict[str, Any]:
         """Return the settings that decide what a dataset consists of, for its fingerprint.

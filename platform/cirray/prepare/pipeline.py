@@ -115,11 +115,13 @@ def _make(
 ) -> Artifact:
     tables: SourceTables = readers[config.reader.name](config.reader).read(source)
     check_splits(tables)
+    unreadable = rejects_of(tables.rejects)
     totals = {"item": tables.items.num_rows, "triplet": sum(t.num_rows for t in tables.triplets.values())}
-    listed = set(tables.items["item_id"].to_pylist())
+    totals = {kind: rows + sum(reject.kind == kind for reject in unreadable) for kind, rows in totals.items()}
+    listed = set(tables.items["item_id"].to_pylist()) | {reject.id for reject in unreadable if reject.kind == "item"}
     items = check_items(tables.items, source.sizes)
     triplets = {split: check_triplets(split, rows, listed) for split, rows in sorted(tables.triplets.items())}
-    rejects = [*items.rejects, *(reject for checked in triplets.values() for reject in checked.rejects)]
+    rejects = [*unreadable, *items.rejects, *(reject for checked in triplets.values() for reject in checked.rejects)]
     # Tables that are bad enough by themselves are refused before the first picture is read.
     check_share(rejects, totals, config.max_reject_share)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import uuid
@@ -139,6 +140,11 @@ class Location:
         Raises:
             StorageError: the folder cannot be listed.
         """
+        if self.is_local:
+            with _storage_errors("list", self.uri):
+                found = list(_local_files(self.path, "", ()))
+            yield from sorted(found, key=lambda file: file.path)
+            return
         with _storage_errors("list", self.uri):
             infos = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
         for info in sorted(infos, key=lambda info: info.path):
@@ -150,6 +156,40 @@ class Location:
         with _storage_errors("list", self.uri):
             infos = self.filesystem.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
         return sorted(info.base_name for info in infos if info.type == pafs.FileType.Directory)
+
+
+def _local_files(folder: str, below: str, parents: tuple[tuple[int, int], ...]) -> Iterator[FileStat]:
+    """Yield the files below a folder; links are followed, but for those that lead back to a folder above them.
+
+    Arrow follows each of them until a path has forty, and with two of them there are 2^40 such paths.
+
+    Args:
+        folder: where to look.
+        below: its path relative to the listing, with a slash at the end.
+        parents: (device, inode) of the folders above.
+    """
+    try:
+        about = os.stat(folder)
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    here = (about.st_dev, about.st_ino)
+    if here in parents:
+        return
+    for entry in entries:
+        # A name that is not UTF-8 is listed, so that it counts, but under a name that no table can have.
+        name = below + os.fsencode(entry.name).decode(errors="replace")
+        try:
+            if entry.is_dir():
+                yield from _local_files(entry.path, f"{name}/", (*parents, here))
+            elif entry.is_file():
+                stat = entry.stat()
+                yield FileStat(name, stat.st_size, stat.st_mtime_ns)
+        except FileNotFoundError:
+            continue  # removed meanwhile
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
 
 
 def replace_file(path: str, data: bytes) -> None:

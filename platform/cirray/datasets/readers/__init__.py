@@ -1,27 +1,10 @@
-"""Readers of raw sources, one file a benchmark, each in its official layout. Importing registers them all."""
+"""Readers of raw sources, one file a benchmark, each in its official layout.
 
-from cirray.datasets.readers import (
-    ade20k,
-    birds_to_words,
-    cirr,
-    css_original,
-    fashion200k,
-    fashioniq,
-    mit_states,
-    open_images,
-    shoes,
-    ut_zap50k,
-)
+Importing this package imports every file in it, and so registers them all: a new reader is one new file.
+"""
 
-__all__ = [
-    "ade20k",
-    "birds_to_words",
-    "cirr",
-    "css_original",
-    "fashion200k",
-    "fashioniq",
-    "mit_states",
-    "open_images",
-    "shoes",
-    "ut_zap50k",
-]
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _module in iter_modules(__path__, prefix=f"{__name__}."):
+    import_module(_module.name)
