@@ -76,7 +76,7 @@ def test_the_root_may_come_from_the_environment(
 def test_settings_that_do_not_hold_are_told_in_one_line_wherever_they_are_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(PrepareConfig, "of", lambda reader: PrepareConfig.model_validate({"part_rows": 0}))
+    monkeypatch.setattr(PrepareConfig, "of", lambda reader, settings: PrepareConfig.model_validate({"part_rows": 0}))
     assert run(["prepare", "css-2d", "--root", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("cirray: The settings of PrepareConfig do not hold: ")
