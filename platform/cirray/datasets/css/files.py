@@ -1,4 +1,4 @@
-"""A CSS 2D world as files: PNG pictures and the rows that go with them."""
+"""A CSS world as files: PNG pictures in two dimensions, and the rows that go with pictures of any kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cirray.datasets.css.config import CssConfig
 from cirray.datasets.css.render import render
 from cirray.datasets.css.scene import describe
 from cirray.datasets.css.split import Split
-from cirray.datasets.css.world import World, generate
+from cirray.datasets.css.world import C, World, generate
 from cirray.datasets.schema import items_table, triplets_table
 
 
@@ -36,7 +36,7 @@ def image_path(split: Split, index: int) -> str:
     return f"images/{item_id(split, index)}.png"
 
 
-def image_files(world: World) -> Iterator[tuple[str, bytes]]:
+def image_files(world: World[CssConfig]) -> Iterator[tuple[str, bytes]]:
     """Yield (path, PNG bytes) of each scene of `world`, in the order of the scenes."""
     for index, scene in enumerate(world.scenes):
         image = render(scene, world.config.image_size, world.config.round_circles)
@@ -51,7 +51,7 @@ def raw_files(config: CssConfig, split: Split) -> Iterator[tuple[str, bytes]]:
     yield from image_files(generate(config, split))
 
 
-def item_table(world: World) -> pa.Table:
+def item_table(world: World[C]) -> pa.Table:
     """Return one row a scene, schema `SOURCE_ITEMS`."""
     return items_table(
         {
@@ -65,7 +65,7 @@ def item_table(world: World) -> pa.Table:
     )
 
 
-def triplet_table(world: World) -> pa.Table:
+def triplet_table(world: World[C]) -> pa.Table:
     """Return one row a query, schema `TRIPLETS`."""
     return triplets_table(
         {
@@ -78,6 +78,6 @@ def triplet_table(world: World) -> pa.Table:
     )
 
 
-def tables(world: World) -> tuple[pa.Table, pa.Table]:
+def tables(world: World[C]) -> tuple[pa.Table, pa.Table]:
     """Return `item_table` and `triplet_table` of `world`."""
     return item_table(world), triplet_table(world)

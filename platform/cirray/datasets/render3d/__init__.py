@@ -11,6 +11,21 @@ so that the bytes of a picture do not depend on the instruction set that numpy h
 from cirray.datasets.render3d.camera import Camera
 from cirray.datasets.render3d.render import render
 from cirray.datasets.render3d.solids import Form, Material, Solid
+from cirray.datasets.render3d.stage import CLEVR_RGB, RADII, Pose, StageConfig, Standing
 from cirray.datasets.render3d.studio import Light, Studio, StudioConfig
 
-__all__ = ["Camera", "Form", "Light", "Material", "Solid", "Studio", "StudioConfig", "render"]
+__all__ = [
+    "CLEVR_RGB",
+    "RADII",
+    "Camera",
+    "Form",
+    "Light",
+    "Material",
+    "Pose",
+    "Solid",
+    "StageConfig",
+    "Standing",
+    "Studio",
+    "StudioConfig",
+    "render",
+]

@@ -63,18 +63,14 @@ def visibility(solids: Sequence[Solid], studio: Studio, rays: Directions) -> tup
     eye = _scalars(studio.camera.position)
     for number, solid in enumerate(solids):
         window = _window(studio.camera.project(solid.corners(), width, height), width, height)
-        enter, leave = solid.span(
-            solid.local(*eye), solid.turned(rays[0][window], rays[1][window], rays[2][window])
-        )
+        enter, leave = solid.span(solid.local(*eye), solid.turned(rays[0][window], rays[1][window], rays[2][window]))
         nearer = (enter < leave) & (enter > 0) & (enter < depth[window])
         np.copyto(depth[window], enter, where=nearer)
         np.copyto(owner[window], np.int16(number), where=nearer)
     return depth, owner
 
 
-def _surface(
-    solid: Solid, directions: Directions, depth: Floats, studio: Studio, others: Sequence[Solid]
-) -> Floats:
+def _surface(solid: Solid, directions: Directions, depth: Floats, studio: Studio, others: Sequence[Solid]) -> Floats:
     """Return the linear colours, `(3, n)`, of the points of a solid that rays meet at `depth`."""
     eye = _scalars(studio.camera.position)
     x, y, z = (part + depth * way for part, way in zip(eye, directions, strict=True))

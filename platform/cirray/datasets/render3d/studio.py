@@ -59,7 +59,7 @@ class StudioConfig(Config):
     antialias: int = Field(default=2, ge=1, le=4)
     camera_distance: float = Field(default=9.6, ge=6, le=100)
     camera_height: float = Field(default=7.6, ge=2, le=100)
-    camera_jitter: float = Field(default=0.5, ge=0, le=1)
+    camera_jitter: float = Field(default=0.5, ge=0, le=2)
     light_jitter: float = Field(default=1.0, ge=0, le=2)
 
     def studio(self, rng: np.random.Generator) -> Studio:
