@@ -10,7 +10,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cirray.cli.benchmark import Measurement, show
 from cirray.cli.display import Display
@@ -55,7 +55,7 @@ def sample(world: WorldKind) -> Iterator[Measurement]:
     yield Measurement.at_most(f"{world.name}: full size on {CORES} cores, extrapolated", full, "s", GOAL_S)
 
 
-def draw_for(pictures: list[Picture], seconds: float) -> tuple[int, float]:
+def draw_for(pictures: Sequence[Picture], seconds: float) -> tuple[int, float]:
     """Draw pictures from all over the world for some time of the clock; return how many, and the CPU seconds."""
     step = max(1, len(pictures) // 997)
     deadline, started, drawn = time.monotonic() + seconds, time.process_time(), 0

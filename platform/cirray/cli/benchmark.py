@@ -65,9 +65,8 @@ def show(title: str, measurements: Sequence[Measurement], json_path: str | None 
         table.add_column(column, justify="right" if column == "value" else "left")
     for row in measurements:
         holds = "" if row.holds is None else "yes" if row.holds else "no"
-        table.add_row(
-            row.name, f"{row.value:,.4g}" if row.value < 1000 else f"{row.value:,.0f}", row.unit, row.goal, holds
-        )
+        value = f"{row.value:.4g}" if row.value < 1000 else f"{row.value:,.0f}"
+        table.add_row(row.name, value, row.unit, row.goal, holds)
     # A log is no terminal, and lines should not be broken in it.
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
     console.print(table)

@@ -78,6 +78,6 @@ def _changes(scene: CciScene, config: CciConfig, rng: np.random.Generator) -> li
         if len(found) == config.changes:
             return list(found.items())
     raise ConfigError(
-        f"Of {_DRAWS} changes drawn, only {len(found)} give a scene of {len(scene.objects)} objects different results; "
-        f"lower changes ({config.changes}), or give more kinds of change a weight."
+        f"Of {_DRAWS} changes drawn, only {len(found)} give a scene of {len(scene.objects)} objects different "
+        f"results; lower changes ({config.changes}), or give more kinds of change a weight."
     )

@@ -4,8 +4,8 @@ The look is after CLEVR (Johnson et al., arXiv:1612.06890): solids of two sizes 
 ground, a key light with soft shadows, a fill and a back light, and lights and camera that jitter from picture to
 picture. It is no copy of that renderer: pictures are alike in kind, not in pixels.
 
-The arithmetic on pixels is of operations that IEEE 754 rounds exactly (no powers, no trigonometry, no matrix products),
-so that the bytes of a picture do not depend on the instruction set that numpy happens to use.
+The arithmetic on pixels is of operations that IEEE 754 rounds exactly (no powers, no trigonometry, no matrix
+products), so that the bytes of a picture do not depend on the instruction set that numpy happens to use.
 """
 
 from cirray.datasets.render3d.camera import Camera

@@ -113,7 +113,7 @@ def solid_light(
         seen: share of the light with shadows that each point sees.
         studio: with the lights.
     """
-    x, y, z = points
+    x, z = points[0], points[2]
     nx, ny, nz = normals
     # The ground throws less light up than the room throws down, and least where the solid stands on it.
     near = np.minimum(np.float32(0.55) + z * np.float32(0.45 / solid.radius), _ONE)
@@ -138,7 +138,7 @@ def solid_light(
 
 
 def _mirrored(solid: Solid, points: Directions, normals: Directions, views: Directions, studio: Studio) -> Floats:
-    """Return how bright what a mirror shows is: the ground below, and above a dim room with its lamps as soft boxes."""
+    """Return how bright what a mirror shows is: the ground below, and above a dim room with soft lamps."""
     x, y, z = points
     facing = 2 * (normals[0] * views[0] + normals[1] * views[1] + normals[2] * views[2])
     rx, ry, rz = (facing * n - v for n, v in zip(normals, views, strict=True))
