@@ -9,7 +9,7 @@ import pytest
 
 from cirray.datasets import write_world
 from cirray.datasets.cci import CciConfig
-from cirray.datasets.worlds import draw_here, worlds
+from cirray.datasets.worlds import worlds
 from cirray.errors import StorageError
 from cirray.prepare import drawing
 from cirray.prepare.drawing import draw_in_ray, spread
@@ -53,4 +53,3 @@ def test_only_long_work_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     spread(worlds["cci"])(place, pictures, lambda count: None)
     spread(replace(worlds["cci"], seconds_per_picture=10))(place, pictures, lambda count: None)
     assert used == ["here", "ray"]
-    assert drawing.draw_here is not draw_here

@@ -66,7 +66,7 @@ def _rows(parts: list[dict[str, Any]], task: Callable[[pa.Table], pa.Table]) -> 
 
 
 def _draw_part(batch: pa.Table, place: Location) -> pa.Table:
-    counts = []
+    counts: list[int] = []
     for part in batch["pictures"].to_pylist():
         # Written by this program a moment ago, on its way to itself.
         draw_here(place, pickle.loads(part), counts.append)

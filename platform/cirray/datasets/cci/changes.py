@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def draw_change(scene: CciScene, config: CciConfig, rng: np.random.Generator) ->
         return CciScene(tuple(o for o in scene.objects if o != chosen))
     values = free if kind == "cell" else [value for value in VALUES[kind] if value != getattr(chosen, kind)]
     pose = Pose.draw(rng) if kind == "cell" else chosen.pose
-    changed = replace(chosen, pose=pose, **{kind: pick(values, rng)})
+    value: dict[str, Any] = {kind: pick(values, rng)}
+    changed = replace(chosen, pose=pose, **value)
     return CciScene(tuple(changed if o == chosen else o for o in scene.objects))
 
 

@@ -43,7 +43,8 @@ class Tree:
     def is_test(self, index: int) -> bool:
         """Return whether a scene belongs to the test rounds."""
         config = self.config
-        return index >= sum(config.changes**number for number in range(config.rounds - config.test_rounds + 1))
+        known: int = sum(config.changes**number for number in range(config.rounds - config.test_rounds + 1))
+        return index >= known
 
 
 def grow(config: CciConfig) -> Tree:

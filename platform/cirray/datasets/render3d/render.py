@@ -91,7 +91,7 @@ def _ground(solids: Sequence[Solid], studio: Studio, rays: Directions) -> Floats
     """Return how bright the ground is that each ray would meet were it not for the solids."""
     height, width = rays[0].shape
     eye = _scalars(studio.camera.position)
-    depth = -eye[2] / np.minimum(rays[2], _HORIZON)
+    depth: Floats = np.divide(-eye[2], np.minimum(rays[2], _HORIZON))
     x, y = eye[0] + depth * rays[0], eye[1] + depth * rays[1]
     seen = np.ones_like(x)
     for light in studio.lights:
@@ -106,7 +106,7 @@ def _ground(solids: Sequence[Solid], studio: Studio, rays: Directions) -> Floats
                 # Two shadows on one another are a little darker than they should be, where both are soft.
                 share = visible_share(points, lamps, [solid]).reshape(part.shape)
                 np.maximum(hidden[window], 1 - share, out=hidden[window])
-            seen = 1 - hidden
+            seen = np.subtract(1, hidden)
     return ground_light(x, y, studio, solids, seen)
 
 

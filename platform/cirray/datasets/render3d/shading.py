@@ -55,7 +55,8 @@ def visible_share(points: Directions, lamps: Sequence[Vector], blockers: Sequenc
     for solid in blockers:
         enter, leave = solid.span(solid.local(x, y, z), solid.turned(*direction))
         hidden |= (enter < leave) & (leave > 0)
-    return np.float32(1 / len(lamps)) * (len(lamps) - np.count_nonzero(hidden, axis=1)).astype(np.float32)
+    open_ways = (len(lamps) - np.count_nonzero(hidden, axis=1)).astype(np.float32)
+    return cast(Floats, np.float32(1 / len(lamps)) * open_ways)
 
 
 def may_shade(blocker: Solid, solid: Solid, light: Light) -> bool:
@@ -122,8 +123,8 @@ def solid_light(
     for light in studio.lights:
         lx, ly, lz = (np.float32(p) - own for p, own in zip(light.position, points, strict=True))
         distance = _squares(lx, ly) + lz * lz
-        scale = _ONE / np.sqrt(distance)
-        lx, ly, lz = lx * scale, ly * scale, lz * scale
+        scale: Floats = np.divide(1, np.sqrt(distance))
+        lx, ly, lz = (part * scale for part in (lx, ly, lz))
         strength = _at_unit(light) / distance * (seen if light.shadows else _ONE)
         matt += strength * np.maximum(nx * lx + ny * ly + nz * lz, _ZERO)
         hx, hy, hz = lx + views[0], ly + views[1], lz + views[2]

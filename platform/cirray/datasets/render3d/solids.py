@@ -110,7 +110,7 @@ class Solid:
 
 def _slab(origin: Floats, direction: Floats, half: np.float32) -> tuple[Floats, Floats]:
     """Return where rays enter and leave the space between two parallel planes."""
-    scale = 1 / direction
+    scale: Floats = np.divide(1, direction)
     middle, reach = -origin * scale, half * np.abs(scale)
     return middle - reach, middle + reach
 
@@ -121,7 +121,7 @@ def _round(origin: Directions, direction: Directions, radius: float, axes: int) 
     square, along, out = dx * dx + dy * dy, ox * dx + oy * dy, ox * ox + oy * oy
     if axes == 3:
         square, along, out = square + dz * dz, along + oz * dz, out + oz * oz
-    scale = 1 / square
+    scale: Floats = np.divide(1, square)
     middle = -along * scale
     # A ray that misses has a negative square here: its root is NaN, which is less than nothing.
     reach = np.sqrt(middle * middle - (out - np.float32(radius * radius)) * scale)

@@ -71,7 +71,7 @@ class StageConfig(StudioConfig):
         position_jitter: most that an object stands off the middle of its cell on each axis.
     """
 
-    spacing: float = Field(default=2.0, gt=0, le=4)
+    spacing: float = Field(default=2.2, gt=0, le=4)
     position_jitter: float = Field(default=0.2, ge=0, le=1)
 
     @model_validator(mode="after")

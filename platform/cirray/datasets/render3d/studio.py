@@ -57,8 +57,8 @@ class StudioConfig(Config):
     width: int = Field(default=180, ge=16, le=2048)
     height: int = Field(default=120, ge=16, le=2048)
     antialias: int = Field(default=2, ge=1, le=4)
-    camera_distance: float = Field(default=9.6, ge=6, le=100)
-    camera_height: float = Field(default=7.6, ge=2, le=100)
+    camera_distance: float = Field(default=9.0, ge=6, le=100)
+    camera_height: float = Field(default=8.8, ge=2, le=100)
     camera_jitter: float = Field(default=0.5, ge=0, le=2)
     light_jitter: float = Field(default=1.0, ge=0, le=2)
 
@@ -79,8 +79,8 @@ class StudioConfig(Config):
 
 
 _TARGET = (0.0, -0.2, 0.3)
-_DISTANCE = float(np.hypot(9.6, 7.6))
-_HALF_WIDTH = 0.41
+_DISTANCE = float(np.hypot(9.0, 8.8))
+_HALF_WIDTH = 0.43
 _LIGHTS = (
     Light((5.5, -4.0, 8.5), strength=0.95, size=0.9, shadows=True),
     Light((-7.0, -7.0, 5.0), strength=0.28),

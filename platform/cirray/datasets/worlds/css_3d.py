@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +45,9 @@ class Css3dConfig(CssScenesConfig):
     metal_probability: float = Field(default=0.0, ge=0, le=1)
 
 
+C = TypeVar("C", bound=Css3dConfig)
+
+
 def standing(scene: Scene, metal_probability: float, rng: np.random.Generator) -> list[Standing]:
     """Return the objects of a scene on the grid, each in a pose of its own."""
     return [
@@ -74,7 +77,7 @@ def draw_solid(scene: Scene, stage: StageConfig, metal_probability: float, seed:
     return encode_png(stage.picture(standing(scene, metal_probability, poses), studio))
 
 
-def solid_pictures(world: World[Css3dConfig]) -> Iterator[Picture]:
+def solid_pictures(world: World[C]) -> Iterator[Picture]:
     """Yield the pictures of one split."""
     config = world.config
     for index, scene in enumerate(world.scenes):

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from cirray.config import override
 from cirray.datasets.cci import (
     CciConfig,
     CciObject,
@@ -151,8 +152,8 @@ def test_labels_and_captions_name_every_attribute() -> None:
 def test_impossible_worlds_are_errors() -> None:
     with pytest.raises(DataError, match="at most one object"):
         CciScene((CUBE, replace(BALL, cell="top-left")))
-    only_material = {f"{kind}_weight": 0.0 for kind in ("color", "move", "add", "remove")}
+    only_material = override(CciConfig(), [f"{kind}_weight=0" for kind in ("color", "move", "add", "remove")])
     with pytest.raises(ConfigError, match="only 5 give a scene of 5 objects different"):
-        grow(CciConfig(**only_material))
+        grow(only_material)
     with pytest.raises(ValueError, match="in this order"):
         CciConfig(num_objects=2)

@@ -182,6 +182,19 @@ def test_all_cells_are_in_the_picture_whatever_the_jitter() -> None:
         assert (places < [stage.width + 6, stage.height + 6]).all()
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_small_object_right_behind_a_large_one_can_still_be_seen(form: Form) -> None:
+    stage = StageConfig()
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        cell = int(rng.integers(6))
+        hidden = stage.solid(Standing(form, "red", "small", "rubber", cell, Pose.draw(rng)))
+        screen = stage.solid(Standing("cylinder", "blue", "large", "rubber", cell + 3, Pose.draw(rng)))
+        studio = stage.studio(rng)
+        visible, whole = (int((owners(*solids, studio=studio) == 0).sum()) for solids in ([hidden, screen], [hidden]))
+        assert visible > 0.15 * whole
+
+
 def test_same_seed_same_bytes() -> None:
     stage = StageConfig()
     objects = [Standing(form, "cyan", "large", "metal", cell, Pose(0.1, 0.2, 0.3)) for cell, form in enumerate(FORMS)]

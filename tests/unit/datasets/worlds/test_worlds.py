@@ -33,14 +33,14 @@ def written(config: Config, folder: Path) -> tuple[Source, SourceTables]:
     write_world(config, place)
     name = world_of(config).name
     source = Source.open(place)
-    return source, readers[name](readers[name].Config()).read(source)
+    return source, readers[name](readers[name].Config(name=name)).read(source)
 
 
 def test_every_world_has_a_reader_and_a_configuration_of_its_own() -> None:
     assert set(worlds) == set(CONFIGS)
     for name in worlds:
         assert world_of(worlds[name].Config()) is worlds[name]
-        assert readers[name].Config().name == name
+        assert readers[name].Config(name=name) == readers[name].Config.model_validate({})
     with pytest.raises(ConfigError, match="configuration of no world"):
         world_of(Config())
 
