@@ -9,12 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from cirray.cluster import own_errors, ray_cluster
+from cirray.cluster import ray_cluster
 from cirray.datasets.worlds import Picture, WorldKind, draw_here
+from cirray.errors import StorageError
 from cirray.storage import Location
 
 PICTURES_PER_TASK = 128
 """A few seconds' work: small enough for progress to show and for the last tasks to end together."""
+
+_RESULT = pa.schema([("count", pa.int64()), ("message", pa.string()), ("hint", pa.string())])
 
 WORTH_A_CLUSTER_S = 30.0
 """Seconds of drawing on one core from which on it is spread; to start a Ray of our own takes about five."""
@@ -48,8 +51,10 @@ def draw_in_ray(place: Location, pictures: Sequence[Picture], wrote: Callable[[i
         {"pictures": pickle.dumps(list(pictures[start : start + PICTURES_PER_TASK]))}
         for start in range(0, len(pictures), PICTURES_PER_TASK)
     ]
-    with ray_cluster(), own_errors():
+    with ray_cluster():
         for row in _rows(parts, partial(_draw_part, place=place)):
+            if row["message"]:
+                raise StorageError(row["message"], hint=row["hint"])
             wrote(row["count"])
 
 
@@ -67,7 +72,12 @@ def _rows(parts: list[dict[str, Any]], task: Callable[[pa.Table], pa.Table]) -> 
 
 def _draw_part(batch: pa.Table, place: Location) -> pa.Table:
     counts: list[int] = []
-    for part in batch["pictures"].to_pylist():
-        # Written by this program a moment ago, on its way to itself.
-        draw_here(place, pickle.loads(part), counts.append)
-    return pa.table({"count": pa.array([sum(counts)], pa.int64())})
+    message, hint = "", ""
+    try:
+        for part in batch["pictures"].to_pylist():
+            # Written by this program a moment ago, on its way to itself.
+            draw_here(place, pickle.loads(part), counts.append)
+    except StorageError as error:
+        # As a value: raised, it would come out of Ray Data with advice on retries in its message.
+        message, hint = error.args[0], error.hint or ""
+    return pa.Table.from_pylist([{"count": sum(counts), "message": message, "hint": hint}], schema=_RESULT)
