@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cirray.datasets import SOURCE_ITEMS, TRIPLETS, PreparedDataset, Source, SourceTables, write_css
+from cirray.datasets import SOURCE_ITEMS, TRIPLETS, PreparedDataset, Source, SourceTables, write_world
 from cirray.datasets.css import CssConfig
-from cirray.datasets.css_source import Css2d, Css2dConfig
 from cirray.datasets.raw import table_bytes
+from cirray.datasets.worlds import Css2d, Css2dConfig
 from cirray.errors import ArtifactError, DataError
 from cirray.prepare import PrepareConfig, PrepareResult, pipeline, prepare
 from cirray.prepare.parallel import prepare_parts
@@ -69,7 +69,7 @@ class Case:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
-    write_css(WORLD, Location.parse(str(folder)))
+    write_world(WORLD, Location.parse(str(folder)))
     return folder
 
 
@@ -82,7 +82,7 @@ def case(world: Path, tmp_path: Path) -> Case:
 def test_a_source_becomes_a_dataset_once(place_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Root.open(place_uri)
     source = root.raw("toy")
-    counts = write_css(WORLD, source).counts
+    counts = write_world(WORLD, source).counts
     first = prepare(root, "toy", source, CONFIG)
     assert first.changed
     assert first.counts == counts | {"rejects": 0}

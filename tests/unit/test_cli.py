@@ -20,6 +20,8 @@ from cirray.prepare import PrepareConfig
         ("prepare css-2d --root {root}", "dataset.json"),
         ("prepare css-2d --root {root} --set part_row=3", "part_rows"),
         ("generate css-2d --root {root} --set scenes=3", "num_scenes"),
+        ("generate css-3d --root {root} --set stage.spacing=1", "objects touch"),
+        ("generate css-4d --root {root}", "no world 'css-4d'; there are: cci, css-2d"),
         ("train --recipe css-2d/tirg --root {root}", "Did you mean"),
         ("train --recipe css-2d/tirg-last-conv --root {root}", "cirray prepare"),
         ("train --recipe css-2d/tirg-last-conv --root {root} --set training.epoch=3", "training.epochs"),

@@ -24,8 +24,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 index_app = typer.Typer(help="Build search indexes.", no_args_is_help=True)
-generate_app = typer.Typer(help="Generate synthetic worlds as raw sources.", no_args_is_help=True)
-app.add_typer(generate_app, name="generate")
 app.add_typer(index_app, name="index")
 
 RootOption = Annotated[
@@ -40,20 +38,21 @@ ModelOption = Annotated[str, typer.Option("--model", help="NAME or NAME@VERSION.
 SplitOption = Annotated[str, typer.Option("--split", help="Whose queries and gallery.")]
 
 
-@generate_app.command("css-2d")
-def generate_css_2d(
+@app.command()
+def generate(
+    world: Annotated[str, typer.Argument(help="Which: css-2d, css-3d, css-2d-to-3d or cci.")],
     root: RootOption,
-    name: Annotated[str, typer.Option(help="Under which the source is kept.")] = "css-2d",
+    name: Annotated[str | None, typer.Option(help="Under which the source is kept; by default the world's.")] = None,
     assignments: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Generate CSS in two dimensions: coloured shapes, and changes to them in words."""
+    """Generate a synthetic world as a raw source."""
     from cirray.cli.operations import generate_world
     from cirray.config import override
-    from cirray.datasets.css import CssConfig
+    from cirray.datasets.worlds import worlds
 
-    config = override(CssConfig(), assignments or ())
-    _show(generate_world(_root(root, create=True), name, config, _display()), as_json)
+    config = override(worlds[world].Config(), assignments or ())
+    _show(generate_world(_root(root, create=True), name or world, config, _display()), as_json)
 
 
 @app.command()

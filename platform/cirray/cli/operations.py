@@ -11,12 +11,12 @@ from typing import Any
 
 from cirray.bundles import Bundle, BundleDetails, EvaluationRecord, find_evaluation, save_evaluation
 from cirray.cli.display import Display
-from cirray.config import override, parse_mapping
-from cirray.datasets import PreparedDataset, write_css
-from cirray.datasets.css import CssConfig
+from cirray.config import Config, override, parse_mapping
+from cirray.datasets import PreparedDataset, world_of, write_world
 from cirray.evaluation import evaluate, protocol_of, protocols
 from cirray.index import IndexConfig, IndexDetails
 from cirray.prepare import PrepareConfig, prepare
+from cirray.prepare.drawing import spread
 from cirray.recipes import recipes
 from cirray.storage import Artifact, Location, Root
 from cirray.storage.leftovers import find_leftovers, remove_leftovers
@@ -24,11 +24,11 @@ from cirray.storage.leftovers import find_leftovers, remove_leftovers
 Result = dict[str, Any]
 
 
-def generate_world(root: Root, name: str, config: CssConfig, display: Display) -> Result:
-    """Write a CSS-2D world as the raw source `name` under the root."""
+def generate_world(root: Root, name: str, config: Config, display: Display) -> Result:
+    """Write the world that `config` is of as the raw source `name` under the root; a large one by Ray Data."""
     place = root.raw(name)
     with display.step(f"generate {name}") as step:
-        result = write_css(config, place, step)
+        result = write_world(config, place, step, spread(world_of(config)))
     if not result.written:
         display.say(f"unchanged: {place}")
     return {"source": place.uri, "changed": result.written, "counts": result.counts}

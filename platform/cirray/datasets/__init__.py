@@ -5,12 +5,12 @@ Importing registers all readers.
 
 from cirray.datasets import readers
 from cirray.datasets.caption_pairs import one_word_pairs, replacement_text
-from cirray.datasets.css_source import Css2d, CssMarker, WriteResult, write_css
 from cirray.datasets.pictures import FORMATS, MAX_PIXELS, Pixels, decode, to_pixels
 from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
 from cirray.datasets.prepared import ITEM_COLUMNS, PreparedDataset
 from cirray.datasets.schema import ITEMS, REJECTS, SOURCE_ITEMS, TRIPLETS, items_table, joined, triplets_table
 from cirray.datasets.source import Reader, Source, SourceTables
+from cirray.datasets.worlds import WriteResult, world_of, write_world
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -21,8 +21,6 @@ __all__ = [
     "REJECTS",
     "SOURCE_ITEMS",
     "TRIPLETS",
-    "Css2d",
-    "CssMarker",
     "PixelCache",
     "Pixels",
     "PreparedDataset",
@@ -40,5 +38,6 @@ __all__ = [
     "replacement_text",
     "to_pixels",
     "triplets_table",
-    "write_css",
+    "world_of",
+    "write_world",
 ]

@@ -7,7 +7,7 @@ Numbers measured on it compare methods with each other, not with figures publish
 
 from __future__ import annotations
 
-from cirray.datasets.css.config import CssConfig
+from cirray.datasets.css.config import CssConfig, CssScenesConfig
 from cirray.datasets.css.files import encode_png, image_files, item_table, tables, triplet_table
 from cirray.datasets.css.grammar import Modification, apply, parse
 from cirray.datasets.css.render import render
@@ -24,6 +24,7 @@ __all__ = [
     "SIZES",
     "SPLITS",
     "CssConfig",
+    "CssScenesConfig",
     "Modification",
     "Query",
     "Scene",

@@ -1,4 +1,4 @@
-"""The settings of a generated CSS 2D world."""
+"""The settings of a generated CSS world: of its scenes, and of its pictures in two dimensions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from cirray.config import Config
 from cirray.datasets.css.split import Split
 
 
-class CssConfig(Config):
-    """Size, seed and make-up of a CSS 2D world.
+class CssScenesConfig(Config):
+    """Size, seed and make-up of the scenes of a CSS world, however they are drawn.
 
     The defaults of the first group give the counts of the released data: 1,000 base scenes a split, and
     6,004 (train) and 6,019 (test) modifications of three reference scenes each: 18,012 and 18,057 queries.
@@ -23,7 +23,6 @@ class CssConfig(Config):
         test_modifications_per_scene: the same for the test split.
         references_per_modification: distinct base scenes that each modification is applied to.
         seed: decides everything that is drawn; the two splits draw from independent streams.
-        image_size: height and width of the pictures in pixels.
         min_objects: fewest objects of a base scene.
         max_objects: most objects of a base scene.
         selector_probability: how likely a modification names each of cell, size, color and shape.
@@ -31,7 +30,6 @@ class CssConfig(Config):
         add_weight: share of adds among the modifications, relative to the two other weights.
         remove_weight: share of removes.
         make_weight: share of makes.
-        round_circles: draw circles round, not as the diamonds of the released 2D renderer.
     """
 
     num_scenes: int = Field(default=1000, ge=1)
@@ -39,7 +37,6 @@ class CssConfig(Config):
     test_modifications_per_scene: float = Field(default=6.019, gt=0)
     references_per_modification: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
-    image_size: int = Field(default=64, ge=16, le=1024, multiple_of=16)
 
     min_objects: int = Field(default=3, ge=0, le=9)
     max_objects: int = Field(default=6, ge=1, le=9)
@@ -48,10 +45,9 @@ class CssConfig(Config):
     add_weight: float = Field(default=1.0, ge=0)
     remove_weight: float = Field(default=1.0, ge=0)
     make_weight: float = Field(default=1.0, ge=0)
-    round_circles: bool = False
 
     @model_validator(mode="after")
-    def _consistent(self) -> CssConfig:
+    def _consistent(self) -> CssScenesConfig:
         if self.min_objects > self.max_objects:
             raise ValueError(f"min_objects ({self.min_objects}) must not exceed max_objects ({self.max_objects})")
         if self.references_per_modification > self.num_scenes:
@@ -67,3 +63,15 @@ class CssConfig(Config):
         """Return how many modifications `split` has, at least one."""
         per_scene = {"train": self.train_modifications_per_scene, "test": self.test_modifications_per_scene}
         return max(1, round(self.num_scenes * per_scene[split]))
+
+
+class CssConfig(CssScenesConfig):
+    """A CSS world in two dimensions.
+
+    Attributes:
+        image_size: height and width of the pictures in pixels.
+        round_circles: draw circles round, not as the diamonds of the released 2D renderer.
+    """
+
+    image_size: int = Field(default=64, ge=16, le=1024, multiple_of=16)
+    round_circles: bool = False

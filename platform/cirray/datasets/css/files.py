@@ -1,4 +1,4 @@
-"""A CSS 2D world as files: PNG pictures and the rows that go with them."""
+"""A CSS world as files: PNG pictures in two dimensions, and the rows that go with pictures of any kind."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from cirray.datasets.css.config import CssConfig
 from cirray.datasets.css.render import render
 from cirray.datasets.css.scene import describe
 from cirray.datasets.css.split import Split
-from cirray.datasets.css.world import World
+from cirray.datasets.css.world import C, World
 from cirray.datasets.schema import items_table, triplets_table
 
 
@@ -35,14 +36,14 @@ def image_path(split: Split, index: int) -> str:
     return f"images/{item_id(split, index)}.png"
 
 
-def image_files(world: World) -> Iterator[tuple[str, bytes]]:
+def image_files(world: World[CssConfig]) -> Iterator[tuple[str, bytes]]:
     """Yield (path, PNG bytes) of each scene of `world`, in the order of the scenes."""
     for index, scene in enumerate(world.scenes):
         image = render(scene, world.config.image_size, world.config.round_circles)
         yield image_path(world.split, index), encode_png(image)
 
 
-def item_table(world: World) -> pa.Table:
+def item_table(world: World[C]) -> pa.Table:
     """Return one row a scene, schema `SOURCE_ITEMS`."""
     return items_table(
         {
@@ -56,7 +57,7 @@ def item_table(world: World) -> pa.Table:
     )
 
 
-def triplet_table(world: World) -> pa.Table:
+def triplet_table(world: World[C]) -> pa.Table:
     """Return one row a query, schema `TRIPLETS`."""
     return triplets_table(
         {
@@ -69,6 +70,6 @@ def triplet_table(world: World) -> pa.Table:
     )
 
 
-def tables(world: World) -> tuple[pa.Table, pa.Table]:
+def tables(world: World[C]) -> tuple[pa.Table, pa.Table]:
     """Return `item_table` and `triplet_table` of `world`."""
     return item_table(world), triplet_table(world)

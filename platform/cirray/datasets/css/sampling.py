@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cirray.datasets.css.config import CssConfig
+from cirray.datasets.css.config import CssScenesConfig
 from cirray.datasets.css.draw import pick
 from cirray.datasets.css.grammar import KINDS, Modification
 from cirray.datasets.css.scene import CELLS, CENTERS, COLORS, SHAPES, SIZES, Scene, SceneObject
@@ -16,7 +16,7 @@ from cirray.datasets.css.split import PERMITTED, Split
 _EMPTY = -1
 
 
-def draw_scene(config: CssConfig, split: Split, rng: np.random.Generator) -> Scene:
+def draw_scene(config: CssScenesConfig, split: Split, rng: np.random.Generator) -> Scene:
     """Return a base scene: a uniform number of objects in distinct cells, their attributes uniform."""
     count = int(rng.integers(config.min_objects, config.max_objects + 1))
     objects = []
@@ -27,7 +27,7 @@ def draw_scene(config: CssConfig, split: Split, rng: np.random.Generator) -> Sce
     return Scene(tuple(objects))
 
 
-def draw_modification(config: CssConfig, split: Split, rng: np.random.Generator) -> Modification:
+def draw_modification(config: CssScenesConfig, split: Split, rng: np.random.Generator) -> Modification:
     """Return a change that names at least one attribute, and no shape-colour pair that `split` forbids.
 
     One that names none is not drawn, since "remove object" would empty every scene alike.

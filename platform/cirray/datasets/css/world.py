@@ -1,17 +1,20 @@
-"""A split of the CSS 2D world: scenes, and queries that lead from one to another."""
+"""A split of a CSS world: scenes, and queries that lead from one to another."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from cirray.datasets.css.config import CssConfig
+from cirray.datasets.css.config import CssScenesConfig
 from cirray.datasets.css.grammar import apply
 from cirray.datasets.css.sampling import SceneTable, draw_modification, draw_scene
 from cirray.datasets.css.scene import Scene, scene_label
 from cirray.datasets.css.split import SPLITS, Split
 from cirray.errors import ConfigError
+
+C = TypeVar("C", bound=CssScenesConfig)
 
 _DRAWS = 1000
 """Modifications drawn in vain before a world is held to be impossible."""
@@ -27,7 +30,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class World(Generic[C]):
     """One generated split.
 
     Attributes:
@@ -39,14 +42,14 @@ class World:
         labels: `scene_label` of each scene. A retrieved scene is a hit where its label is that of the target.
     """
 
-    config: CssConfig
+    config: C
     split: Split
     scenes: tuple[Scene, ...]
     queries: tuple[Query, ...]
     labels: tuple[str, ...]
 
 
-def generate(config: CssConfig, split: Split) -> World:
+def generate(config: C, split: Split) -> World[C]:
     """Return the world of `config` and `split`; the same two give the same world.
 
     No text is asked twice of the same reference.
@@ -72,7 +75,7 @@ def generate(config: CssConfig, split: Split) -> World:
 
 
 def _place(
-    config: CssConfig,
+    config: CssScenesConfig,
     split: Split,
     base: tuple[Scene, ...],
     table: SceneTable,

@@ -21,16 +21,16 @@ SMALL = CssConfig(num_scenes=60, seed=5)
 
 
 @pytest.fixture(scope="module", params=SPLITS)
-def world(request: pytest.FixtureRequest) -> World:
+def world(request: pytest.FixtureRequest) -> World[CssConfig]:
     return generate(SMALL, request.param)
 
 
 @pytest.fixture(scope="module", params=SPLITS)
-def full(request: pytest.FixtureRequest) -> World:
+def full(request: pytest.FixtureRequest) -> World[CssConfig]:
     return generate(CssConfig(), request.param)
 
 
-def test_full_size_has_the_counts_of_the_released_data(full: World) -> None:
+def test_full_size_has_the_counts_of_the_released_data(full: World[CssConfig]) -> None:
     queries = {"train": 18_012, "test": 18_057}[full.split]
     assert len(full.queries) == queries
     assert len(full.scenes) == len(full.labels) == 1000 + queries
@@ -38,7 +38,7 @@ def test_full_size_has_the_counts_of_the_released_data(full: World) -> None:
     assert [query.target for query in full.queries] == list(range(1000, 1000 + queries))
 
 
-def test_full_size_is_varied(full: World) -> None:
+def test_full_size_is_varied(full: World[CssConfig]) -> None:
     kinds = Counter(query.text.split()[0] for query in full.queries)
     assert all(abs(kinds[kind] / len(full.queries) - 1 / 3) < 0.03 for kind in ("add", "remove", "make"))
     words = {word for query in full.queries for word in query.text.split()}
@@ -50,30 +50,30 @@ def test_full_size_is_varied(full: World) -> None:
     assert 0 < empty < 100
 
 
-def test_full_size_keeps_the_rule_of_its_split(full: World) -> None:
+def test_full_size_keeps_the_rule_of_its_split(full: World[CssConfig]) -> None:
     pairs = {(o.shape, o.color) for scene in full.scenes for o in scene.objects}
     assert pairs == {(shape, color) for shape in SHAPES for color in PERMITTED[full.split][shape]}
 
 
-def test_small_world_scales_with_its_scenes(world: World) -> None:
+def test_small_world_scales_with_its_scenes(world: World[CssConfig]) -> None:
     modifications = {"train": 360, "test": 361}[world.split]
     assert len(world.queries) == 3 * modifications
     assert len(world.scenes) == 60 + 3 * modifications
 
 
-def test_each_modification_has_three_distinct_references(world: World) -> None:
+def test_each_modification_has_three_distinct_references(world: World[CssConfig]) -> None:
     for start in range(0, len(world.queries), 3):
         together = world.queries[start : start + 3]
         assert len({query.text for query in together}) == 1
         assert len({query.reference for query in together}) == 3
 
 
-def test_no_text_is_asked_twice_of_a_reference(world: World) -> None:
+def test_no_text_is_asked_twice_of_a_reference(world: World[CssConfig]) -> None:
     asked = [(query.reference, query.text) for query in world.queries]
     assert len(set(asked)) == len(asked)
 
 
-def test_each_target_follows_from_its_reference(world: World) -> None:
+def test_each_target_follows_from_its_reference(world: World[CssConfig]) -> None:
     rng = np.random.default_rng(0)
     for query in world.queries:
         before, after = world.scenes[query.reference], world.scenes[query.target]
@@ -87,13 +87,13 @@ def test_each_target_follows_from_its_reference(world: World) -> None:
             assert apply(modification, before, world.split, rng) == after
 
 
-def test_labels_are_equal_exactly_where_pictures_are(world: World) -> None:
+def test_labels_are_equal_exactly_where_pictures_are(world: World[CssConfig]) -> None:
     pictures = [render(scene).tobytes() for scene in world.scenes]
     assert len(set(world.labels)) == len(set(pictures)) == len(set(zip(world.labels, pictures, strict=True)))
     assert len(set(world.labels)) < len(world.labels)
 
 
-def test_objects_never_overlap(world: World) -> None:
+def test_objects_never_overlap(world: World[CssConfig]) -> None:
     def ink(scene: Scene) -> int:
         return int((render(scene) != 255).any(axis=2).sum())
 

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from cirray.datasets import SOURCE_ITEMS, TRIPLETS, Source, decode, write_css
+from cirray.datasets import SOURCE_ITEMS, TRIPLETS, Source, decode, write_world
 from cirray.datasets.css import CssConfig, generate, render
-from cirray.datasets.css_source import Css2d, Css2dConfig
 from cirray.datasets.raw import table_bytes
+from cirray.datasets.worlds import Css2d, Css2dConfig, worlds
 from cirray.errors import DataError
 from cirray.storage import FileStat, Location
 
@@ -31,7 +32,7 @@ def contents(place: Location) -> dict[str, bytes]:
 
 
 def test_everything_is_written_and_counted(place: Location) -> None:
-    result = write_css(CONFIG, place)
+    result = write_world(CONFIG, place)
     worlds = [generate(CONFIG, split) for split in ("train", "test")]
     assert result.written
     assert result.counts == {
@@ -50,7 +51,7 @@ def test_everything_is_written_and_counted(place: Location) -> None:
 
 
 def test_the_reader_gives_back_the_world(place: Location) -> None:
-    write_css(CONFIG, place)
+    write_world(CONFIG, place)
     tables = Css2d(Css2dConfig()).read(Source.open(place))
     assert tables.items.schema == SOURCE_ITEMS
     assert {split: table.schema for split, table in tables.triplets.items()} == {"train": TRIPLETS, "test": TRIPLETS}
@@ -70,9 +71,9 @@ def test_the_reader_gives_back_the_world(place: Location) -> None:
 
 
 def test_the_same_world_is_not_written_twice(place: Location) -> None:
-    first = write_css(CONFIG, place)
+    first = write_world(CONFIG, place)
     before = list(place.files())
-    second = write_css(CONFIG, place, lambda done, total: pytest.fail("something was written"))
+    second = write_world(CONFIG, place, lambda done, total: pytest.fail("something was written"))
     assert not second.written
     assert second.counts == first.counts
     assert list(place.files()) == before
@@ -80,29 +81,30 @@ def test_the_same_world_is_not_written_twice(place: Location) -> None:
 
 def test_the_same_settings_give_the_same_bytes(tmp_path: Path) -> None:
     one, other = (Location.parse(str(tmp_path / name)) for name in ("one", "other"))
-    write_css(CONFIG, one)
-    write_css(CONFIG, other)
+    write_world(CONFIG, one)
+    write_world(CONFIG, other)
     assert contents(one) == contents(other)
 
 
 def test_another_world_is_not_overwritten(place: Location) -> None:
-    write_css(CONFIG, place)
+    write_world(CONFIG, place)
     before: list[FileStat] = list(place.files())
     with pytest.raises(DataError, match=r"other settings: num_scenes=8 \(now 9\), seed=0 \(now 3\)\. .*another name"):
-        write_css(CONFIG.model_copy(update={"seed": 3, "num_scenes": 9}), place)
+        write_world(CONFIG.model_copy(update={"seed": 3, "num_scenes": 9}), place)
     assert list(place.files()) == before
 
 
 def test_a_world_of_an_older_generator_is_another_world(place: Location, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_css(CONFIG, place)
-    monkeypatch.setattr("cirray.datasets.css_source.GENERATOR_VERSION", 9)
+    write_world(CONFIG, place)
+    newer = replace(worlds["css-2d"], version=9)
+    monkeypatch.setattr("cirray.datasets.worlds.source.world_of", lambda config: newer)
     with pytest.raises(DataError, match=r"version=2 \(now 9\)"):
-        write_css(CONFIG, place)
+        write_world(CONFIG, place)
 
 
 def test_progress_ends_with_all_pictures(place: Location) -> None:
     calls: list[tuple[int, int]] = []
-    counts = write_css(CONFIG, place, lambda done, total: calls.append((done, total))).counts
+    counts = write_world(CONFIG, place, lambda done, total: calls.append((done, total))).counts
     assert calls[-1] == (counts["items"], counts["items"])
     assert calls == sorted(calls)
 
@@ -112,13 +114,13 @@ def test_a_writer_that_was_killed_leaves_nothing_readable_and_can_run_again(plac
         raise Killed
 
     with pytest.raises(Killed):
-        write_css(CONFIG, place, kill)
+        write_world(CONFIG, place, kill)
     assert any(place.files())
     with pytest.raises(DataError, match=r"no dataset.json: its generation was not finished.*cirray generate css-2d"):
         Css2d(Css2dConfig()).read(Source.open(place))
-    assert write_css(CONFIG, place).written
+    assert write_world(CONFIG, place).written
     whole = Location.parse(str(tmp_path / "whole"))
-    write_css(CONFIG, whole)
+    write_world(CONFIG, whole)
     assert contents(place) == contents(whole)
 
 
@@ -133,13 +135,13 @@ def test_a_writer_that_was_killed_leaves_nothing_readable_and_can_run_again(plac
 def test_a_marker_of_something_else_is_an_error(place: Location, marker: bytes, message: str) -> None:
     (place / "dataset.json").write(marker)
     with pytest.raises(DataError, match=message):
-        write_css(CONFIG, place)
+        write_world(CONFIG, place)
     with pytest.raises(DataError, match=message):
         Css2d(Css2dConfig()).read(Source.open(place))
 
 
 def test_a_table_that_lacks_a_column_is_an_error(place: Location) -> None:
-    write_css(CONFIG, place)
+    write_world(CONFIG, place)
     table = pq.read_table((place / "triplets-test.parquet").path)
     (place / "triplets-test.parquet").write(table_bytes(table.drop_columns("texts")))
     with pytest.raises(DataError, match=r"triplets-test\.parquet lacks the columns texts"):
