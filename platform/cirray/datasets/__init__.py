@@ -4,15 +4,18 @@ Importing registers all readers.
 """
 
 from cirray.datasets.css_source import Css2d, CssMarker, WriteResult, write_css
-from cirray.datasets.pictures import FORMATS, MAX_PIXELS, Pixels, decode, to_pixels
+from cirray.datasets.formats import FORMATS
+from cirray.datasets.pictures import MAX_PIXELS, Pixels, decode, to_pixels
 from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
 from cirray.datasets.prepared import ITEM_COLUMNS, PreparedDataset
-from cirray.datasets.schema import ITEMS, REJECTS, SOURCE_ITEMS, TRIPLETS, items_table, joined, triplets_table
-from cirray.datasets.source import Reader, Source, SourceTables, readers
+from cirray.datasets.schema import DUPLICATES, HASHES, ITEMS, REJECTS, SOURCE_ITEMS, TRIPLETS, items_table, joined, triplets_table
+from cirray.datasets.source import Reader, Source, SourceReject, SourceTables, readers
 
 __all__ = [
     "CACHE_VARIABLE",
+    "DUPLICATES",
     "FORMATS",
+    "HASHES",
     "ITEMS",
     "ITEM_COLUMNS",
     "MAX_PIXELS",
@@ -26,6 +29,7 @@ __all__ = [
     "PreparedDataset",
     "Reader",
     "Source",
+    "SourceReject",
     "SourceTables",
     "WriteResult",
     "cache_folder",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -55,6 +55,22 @@ class Source:
         return str(self.place)
 
 
+class SourceReject(NamedTuple):
+    """A row that a reader could not put into its table, such as one whose caption is a number.
+
+    Attributes:
+        kind: of what was rejected.
+        id: item id or query id, as far as it is known.
+        reason: a kebab-case word, such as "not-text" or "bad-encoding".
+        detail: what exactly was wrong, for people.
+    """
+
+    kind: Literal["item", "triplet"]
+    id: str
+    reason: str
+    detail: str
+
+
 @dataclass(frozen=True)
 class SourceTables:
     """A raw source, read but not yet checked.
@@ -62,10 +78,12 @@ class SourceTables:
     Attributes:
         items: schema `SOURCE_ITEMS`; any order, ids possibly repeated.
         triplets: by split, schema `TRIPLETS`; ids possibly unknown.
+        rejects: rows that have no place in the tables.
     """
 
     items: pa.Table
     triplets: dict[str, pa.Table]
+    rejects: tuple[SourceReject, ...] = ()
 
 
 class Reader(ABC):

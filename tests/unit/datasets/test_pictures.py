@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cirray.datasets.pictures import FORMATS, MAX_PIXELS, decode, to_pixels
+from cirray.datasets.formats import FORMATS
+from cirray.datasets.pictures import MAX_PIXELS, decode, to_pixels
 from cirray.errors import BadImageError
 
 ORIENTATION, DESCRIPTION = 0x0112, 0x010E
