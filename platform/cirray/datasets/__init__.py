@@ -8,7 +8,17 @@ from cirray.datasets.formats import FORMATS
 from cirray.datasets.pictures import MAX_PIXELS, Pixels, decode, to_pixels
 from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
 from cirray.datasets.prepared import ITEM_COLUMNS, PreparedDataset
-from cirray.datasets.schema import DUPLICATES, HASHES, ITEMS, REJECTS, SOURCE_ITEMS, TRIPLETS, items_table, joined, triplets_table
+from cirray.datasets.schema import (
+    DUPLICATES,
+    HASHES,
+    ITEMS,
+    REJECTS,
+    SOURCE_ITEMS,
+    TRIPLETS,
+    items_table,
+    joined,
+    triplets_table,
+)
 from cirray.datasets.source import Reader, Source, SourceReject, SourceTables, readers
 
 __all__ = [

@@ -18,42 +18,61 @@ MAX_PIXELS = 20_000_000
 
 Pixels = npt.NDArray[np.uint8]
 
+_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
+"""Values of the EXIF orientation that swap width and height."""
+
 TargetSize = Callable[[int, int], tuple[int, int]]
 """From the width and height of a picture to those that it will be scaled to."""
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, target: TargetSize | None = None) -> Image.Image:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Return the picture that `data` encodes, upright and in RGB; transparency is laid on white.
 
-    Pillow does it, on libjpeg-turbo. torchvision's decoder takes a fifth to a half of the time less, but is to be
+    Raises:
+        BadImageError: it is no picture of a known format, is cut short, or has more than `max_pixels`; `reason` tells
+            which.
+    """
+    return decode_at(data, None, max_pixels)[0]
+
+
+def decode_at(
+    data: bytes, target: TargetSize | None, max_pixels: int = MAX_PIXELS
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Return the picture as `decode` does, but perhaps smaller, and the width and height that it has in full.
+
+    Pillow decodes, on libjpeg-turbo. torchvision's decoder takes a fifth to a half of the time less, but is to be
     removed, costs each process seconds and hundreds of megabytes at its start, and takes some damaged files that
     Pillow refuses.
 
     Args:
         data: the file.
+        target: from the width and height of a picture to those that the caller will scale it to; for the swapped
+            ones it must give the swapped result. A JPEG that is at least twice as large is decoded at a half, a
+            quarter or an eighth of its size, never below that.
         max_pixels: pictures with more are refused, before their pixels are decoded.
-        target: size that the caller will scale the picture to. A JPEG that is at least twice as large is then
-            decoded at a half, a quarter or an eighth of its size, never below that.
 
     Raises:
-        BadImageError: it is no picture of a known format, is cut short, or is too large; `reason` tells which.
+        BadImageError: as for `decode`.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if image.width * image.height > max_pixels:
+            width, height = image.size
+            if width * height > max_pixels:
                 raise BadImageError(
-                    f"The picture has {image.width} × {image.height} pixels; at most {max_pixels:,} are allowed.",
+                    f"The picture has {width} × {height} pixels; at most {max_pixels:,} are allowed.",
                     hint="Scale it down first.",
                     reason="too-large",
                 )
             if target is not None:
-                image.draft(None, target(*image.size))  # type: ignore[arg-type]  # None keeps the mode
+                image.draft(None, target(width, height))
             image.load()
+            turned = image.getexif().get(_ORIENTATION) in _SIDEWAYS
             # Without `in_place` it copies every picture, for half the time of decoding it.
             ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+            return _to_rgb(image), (height, width) if turned else (width, height)
     except (BadImageError, MemoryError):
         raise
     except UnidentifiedImageError:

@@ -64,9 +64,16 @@ REJECTS = pa.schema([_text("kind"), _text("id"), _text("reason"), _text("detail"
 """What was left out, and why: `kind` is "item" or "triplet", `reason` a kebab-case word."""
 
 HASHES = pa.schema(
-    [_text("item_id"), _text("bytes"), _text("pixels"), pa.field("perceptual", pa.uint64(), nullable=False)]
+    [
+        _text("item_id"),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        _text("bytes"),
+        _text("pixels"),
+        pa.field("perceptual", pa.uint64(), nullable=False),
+    ]
 )
-"""Hashes of every picture that was decoded, whether its item was kept or not.
+"""Size (as prepared) and hashes of every picture that was decoded, whether its item was kept or not.
 
 `bytes` is the SHA-256 of the source's file, `pixels` a hash of size and pixels as they are prepared, both in hex.
 `perceptual` is a difference hash of 64 bits: few bits differ between pictures that look alike.

@@ -15,12 +15,21 @@ EMPTY_ID = "empty-id"
 DUPLICATE_ID = "duplicate-id"
 MISSING_FILE = "missing-file"
 EMPTY_FILE = "empty-file"
+TRUNCATED = "truncated"
+NOT_AN_IMAGE = "not-an-image"
+TOO_LARGE = "too-large"
 UNDECODABLE = "undecodable"
+DUPLICATE_OF_OTHER_SPLIT = "duplicate-of-other-split"
+NOT_TEXT = "not-text"
+BAD_ENCODING = "bad-encoding"
 EMPTY_TEXT = "empty-text"
 TEXT_WITHOUT_WORDS = "text-without-words"
 UNKNOWN_REFERENCE = "unknown-reference"
 UNKNOWN_TARGET = "unknown-target"
 REJECTED_ITEM = "rejected-item"
+
+OF_PICTURES = frozenset({TRUNCATED, NOT_AN_IMAGE, TOO_LARGE, UNDECODABLE, DUPLICATE_OF_OTHER_SPLIT})
+"""Reasons for which an item is left out that only its picture can tell; the first four are `BadImageError.reason`."""
 
 _EXAMPLES = 3
 
