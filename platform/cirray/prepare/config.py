@@ -37,7 +37,7 @@ class PrepareConfig(Config):
     row_group_size: int = Field(128, ge=1)
     resize: ResizeRule = "none"
     size: int = Field(256, ge=16, le=4096)
-    similar_bits: int | None = Field(3, ge=0, le=15)
+    similar_bits: int | None = Field(0, ge=0, le=15)
     drop_train_duplicates_of: tuple[str, ...] = ()
     max_reject_share: float = Field(0.01, ge=0, le=1)
 

@@ -21,8 +21,8 @@ Hashes64 = npt.NDArray[np.uint64]
 def find_duplicates(hashes: pa.Table, similar_bits: int | None) -> pa.Table:
     """Return the duplicates, schema `DUPLICATES`, sorted by id, among the items of `hashes` (schema `HASHES`).
 
-    Of items with the same bytes the first by id stands for all, and likewise of those of the same pixels. What is left
-    is compared by perceptual hash: an item is similar to the first one before it that is itself no duplicate.
+    Of items with the same bytes the first by id stands for all, and likewise of those of the same pixels. Those that
+    are left are compared by perceptual hash: an item is similar to the first before it that is itself no duplicate.
     """
     ids = hashes["item_id"].to_pylist()
     order = sorted(range(len(ids)), key=ids.__getitem__)
@@ -53,7 +53,7 @@ def duplicates_of_other_splits(
     """
     apart = set(others)
     rows = sorted(zip(hashes["item_id"].to_pylist(), hashes["pixels"].to_pylist(), strict=True))
-    held = {}
+    held: dict[str, str] = {}
     for item_id, pixels in rows:
         shared = sorted(apart.intersection(splits[item_id]))
         if shared:
@@ -75,8 +75,8 @@ def _near_firsts(hashes: Hashes64, radius: int) -> dict[int, int]:
     """Return, for each row within `radius` bits of an earlier one that is no duplicate itself, the first such row.
 
     Two hashes that differ in at most `radius` bits agree in one of `radius` + 1 bands of bits, so only rows that
-    share a band are compared (Norouzi et al., "Fast search in Hamming space with multi-index hashing", 2012). A hash of no
-    bits says nothing of a picture but that it is even, and is like no other.
+    share a band are compared (Norouzi et al., "Fast search in Hamming space with multi-index hashing", 2012). A hash
+    of no bits says nothing of a picture but that it is even, and is like no other.
     """
     unique, first_row = np.unique(hashes, return_index=True)
     order = np.argsort(first_row, kind="stable")

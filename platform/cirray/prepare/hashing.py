@@ -6,7 +6,6 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
 from cirray.datasets.pictures import Pixels
@@ -15,7 +14,7 @@ FOLD_WORDS = 4096
 """64-bit words to which the pixels of a picture are added up before they are hashed: 32 KiB."""
 
 SAMPLES = 8
-"""Pixels across and down that stand for one cell of the difference hash."""
+"""Pixels across and down, at least, of which one cell of the difference hash is the mean, where the picture has them."""
 
 
 class PictureHashes(NamedTuple):
@@ -39,13 +38,14 @@ def hash_pixels(pixels: Pixels) -> str:
     modulo 2^64, to 32 KiB: the hash of a picture of up to 32 KiB (such as 100 × 100 pixels) is exact, and larger
     ones that differ have the same hash only if their differences cancel out in every sum.
     """
-    flat = np.ascontiguousarray(pixels).reshape(-1)
-    words = flat[: len(flat) // 8 * 8].view(np.uint64)
-    whole = len(words) // FOLD_WORDS * FOLD_WORDS
     digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.add.reduce(words[:whole].reshape(-1, FOLD_WORDS), axis=0, dtype=np.uint64).tobytes())
-    digest.update(words[whole:].tobytes())
-    digest.update(flat[len(words) * 8 :].tobytes())
+    flat = np.ascontiguousarray(pixels).reshape(-1)
+    folded = flat.size // (8 * FOLD_WORDS) * (8 * FOLD_WORDS)
+    if folded > 8 * FOLD_WORDS:
+        words = flat[:folded].view(np.uint64).reshape(-1, FOLD_WORDS)
+        digest.update(np.add.reduce(words, axis=0).tobytes())
+        flat = flat[folded:]
+    digest.update(flat.tobytes())
     return digest.hexdigest()[:32]
 
 
@@ -53,17 +53,13 @@ def difference_hash(pixels: Pixels) -> int:
     """Return the 64-bit difference hash (dHash, Krawetz 2013) of (H, W, 3) uint8 pixels.
 
     The picture is made grey and 9 × 8 cells large; each bit says whether a cell is brighter than the one to its left.
+    Of a large picture only evenly spaced pixels are looked at, since all of them would take long.
     """
-    rows, columns = pixels.shape[0], pixels.shape[1]
-    down = _sampled(rows, 8 * SAMPLES)
-    across = _sampled(columns, 9 * SAMPLES)
-    small = Image.fromarray(np.ascontiguousarray(pixels[down][:, across])).convert("L")
-    cells = np.asarray(small.resize((9, 8), Image.Resampling.BOX)).astype(np.int16)
-    bits = np.packbits(cells[:, 1:] > cells[:, :-1])
-    return int.from_bytes(bits.tobytes(), "big")
-
-
-def _sampled(length: int, most: int) -> npt.NDArray[np.int64]:
-    """Return the middles of at most `most` equal stretches of a side: reading all of a large picture is slow."""
-    count = min(length, most)
-    return ((2 * np.arange(count) + 1) * length // (2 * count)).astype(np.int64)
+    down, across = max(1, pixels.shape[0] // (8 * SAMPLES)), max(1, pixels.shape[1] // (9 * SAMPLES))
+    sample = np.ascontiguousarray(pixels[down // 2 :: down, across // 2 :: across])
+    cells = Image.fromarray(sample).convert("L").resize((9, 8), Image.Resampling.BOX).tobytes()
+    bits = 0
+    for at in range(72):
+        if at % 9:
+            bits = bits << 1 | (cells[at] > cells[at - 1])
+    return bits
