@@ -14,7 +14,7 @@ FOLD_WORDS = 4096
 """64-bit words to which the pixels of a picture are added up before they are hashed: 32 KiB."""
 
 SAMPLES = 8
-"""Pixels across and down, at least, of which one cell of the difference hash is the mean, where the picture has them."""
+"""Pixels across and down, where there are so many, of which one cell of the difference hash is the mean."""
 
 
 class PictureHashes(NamedTuple):

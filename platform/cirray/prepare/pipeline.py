@@ -112,10 +112,7 @@ def _make(shelf: Shelf, draft: Manifest, source: Source, config: PrepareConfig, 
         if shelf.has(draft.fingerprint):
             return Artifact.open(target, shelf.kind)
         raise
-    counts = _counts(made.items, made.triplets) | {
-        "rejects": len(made.rejects),
-        "duplicates": made.duplicates.num_rows,
-    }
+    counts = _counts(made.items, made.triplets) | {"rejects": len(made.rejects)}
     details = {**draft.details, "rejects": count_reasons(made.rejects), "duplicates": made.kinds, PARTS: made.parts}
     manifest = draft.model_copy(update={"files": tuple(made.files), "counts": counts, "details": details})
     # Before the manifest, so that a finished version has a report. It tells times, and so is no part of the artifact.
