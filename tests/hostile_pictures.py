@@ -119,7 +119,19 @@ BROKEN: dict[str, bytes] = {
     "ppm": encoded("PPM"),
     "lfs-pointer": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n",
 }
-"""All to be rejected as undecodable."""
+"""All to be rejected, each for what `REASONS` says of it."""
+
+REASONS: dict[str, str] = {
+    **dict.fromkeys(BROKEN, "not-an-image"),
+    **{kind: "truncated" for kind in BROKEN if kind.endswith(("-cut-in-half", "-signature-alone", "-head-alone"))},
+    "png-without-data": "truncated",
+    **{kind: "too-large" for kind in BROKEN if kind.endswith(("-gigapixels", "-scans", "-too-many", "-huge-size"))},
+    **dict.fromkeys(("png-bomb-that-says-so", "png-bomb-of-all-32-bits"), "too-large"),
+    **{kind: "undecodable" for kind in BROKEN if kind.endswith(("-no-data", "-no-size", "-no-width", "-no-height"))},
+    "png-with-a-bomb-for-a-comment": "undecodable",
+    "png-with-a-wrong-checksum": "undecodable",
+    "tiff-whose-directory-is-nowhere": "undecodable",
+}
 
 ODD: dict[str, bytes] = {
     "jpeg-cmyk": encoded("JPEG", "CMYK"),
@@ -143,7 +155,6 @@ ODD: dict[str, bytes] = {
     "webp": _WEBP,
     "tiff": _TIFF,
     "tiff-cmyk": encoded("TIFF", "CMYK"),
-    "tiff-of-floats": encoded("TIFF", "F"),
     "bmp": _BMP,
     "bmp-grey": encoded("BMP", "L"),
 }

@@ -107,9 +107,17 @@ class UnknownItemError(QueryError):
 
 
 class BadImageError(QueryError):
-    """The bytes are not a picture that can be decoded within the limits."""
+    """The bytes are not a picture that can be decoded within the limits.
+
+    Attributes:
+        reason: what exactly is wrong, for programs: "not-an-image", "truncated", "too-large" or "undecodable".
+    """
 
     code = "bad-image"
+
+    def __init__(self, message: str, *, hint: str = "", reason: str = "undecodable") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class ShardsUnavailableError(CirrayError):

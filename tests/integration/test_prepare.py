@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from cirray.errors import ArtifactError, DataError
 from cirray.prepare import PrepareConfig, PrepareResult, pipeline, prepare
 from cirray.prepare.parallel import prepare_parts
 from cirray.prepare.part import prepare_part
+from cirray.prepare.plan import plan_parts
 from cirray.prepare.rejects import Reject, rejects_of
 from cirray.storage import FileStat, Location, Root, read_alias
 
@@ -89,7 +91,7 @@ def test_a_source_becomes_a_dataset_once(place_uri: str, monkeypatch: pytest.Mon
     assert first.rejects == {}
     before = list(root.place.files())
 
-    monkeypatch.setattr(pipeline, "prepare_parts", lambda *_: pytest.fail("pictures were read again"))
+    monkeypatch.setattr(pipeline, "make_version", lambda *_: pytest.fail("pictures were read again"))
     second = prepare(root, "toy", source, CONFIG)
     assert not second.changed
     assert (second.artifact.version, second.counts) == (first.artifact.version, first.counts)
@@ -101,7 +103,7 @@ def test_the_dataset_is_what_the_source_was(case: Case) -> None:
     tables = case.tables()
     dataset = PreparedDataset(case.prepare().artifact)
     items = sorted(tables.items.to_pylist(), key=lambda row: str(row["item_id"]))
-    assert len(dataset.item_parts) == -(-len(items) // CONFIG.part_rows)
+    assert all(50 <= (dataset.artifact.entry(part).rows or 0) <= 200 for part in dataset.item_parts[:-1])
     found = [row for part in dataset.item_parts for row in dataset.part(part).to_pylist()]
     assert [row["item_id"] for row in found] == [row["item_id"] for row in items]
     for row, item in zip(found, items, strict=True):
@@ -121,19 +123,25 @@ def test_the_bytes_depend_on_the_source_alone(case: Case, tmp_path: Path) -> Non
 
     items = case.tables().items.sort_by("item_id")
     alone = Location.parse(str(tmp_path / "alone"))
-    entries = []
-    for number, start in enumerate(range(0, items.num_rows, CONFIG.part_rows)):
-        part = items.slice(start, CONFIG.part_rows)
-        sizes = [case.path(path).stat().st_size for path in part["path"].to_pylist()]
-        entries.append(prepare_part(number, part, sizes, case.source, alone, CONFIG).entry)
+    parts = plan_parts(items, {file.path: file for file in Source.open(case.source).files}, CONFIG, 0)
+    entries = [prepare_part(part, case.source, alone, CONFIG).entry for part in parts]
     assert [entry for entry in artifact.manifest.files if entry.name.startswith("items/")] == entries
 
 
-def test_progress_goes_from_none_to_all_parts(case: Case) -> None:
+def test_progress_goes_from_none_to_all_items(case: Case) -> None:
     calls: list[tuple[int, int]] = []
-    result = prepare(case.root, "toy", case.source, CONFIG, lambda done, total: calls.append((done, total)))
-    parts = len(PreparedDataset(result.artifact).item_parts)
-    assert calls == [(done, parts) for done in range(parts + 1)]
+    notes: list[str] = []
+
+    def progress(done: int, total: int, note: str = "") -> None:
+        calls.append((done, total))
+        notes.append(note)
+
+    result = prepare(case.root, "toy", case.source, CONFIG, progress)
+    assert calls[0] == (0, 420)
+    assert calls[-1] == (420, 420)
+    assert [done for done, _ in calls] == sorted({done for done, _ in calls})
+    assert len(calls) == len(PreparedDataset(result.artifact).item_parts) + 1
+    assert re.fullmatch(r"\d+ pictures/s", notes[-1])
 
 
 def test_what_is_broken_is_rejected_with_its_reason(case: Case) -> None:
@@ -153,7 +161,7 @@ def test_what_is_broken_is_rejected_with_its_reason(case: Case) -> None:
     dataset = PreparedDataset(result.artifact)
     rejects = rejects_of(dataset.part("rejects.parquet"))
     assert {(r.kind, r.id): r.reason for r in rejects} == {
-        ("item", broken["target_id"]): "undecodable",
+        ("item", broken["target_id"]): "truncated",
         ("item", missing["target_id"]): "missing-file",
         ("item", empty["target_id"]): "empty-file",
         ("item", "css_train_000003"): "duplicate-id",
@@ -182,8 +190,8 @@ def test_too_many_bad_pictures_fail_and_leave_nothing_that_opens(case: Case) -> 
     with pytest.raises(DataError) as raised:
         case.prepare(strict)
     assert "10 of 420 items" in str(raised.value)
-    assert "undecodable 10" in str(raised.value)
-    assert "'css_test_000002' (undecodable: images/css_test_000002.png" in str(raised.value)
+    assert "not-an-image 10" in str(raised.value)
+    assert "'css_test_000002' (not-an-image: images/css_test_000002.png" in str(raised.value)
     shelf = case.root.dataset("toy")
     assert shelf.versions() == []
     assert read_alias(shelf.place, "latest") is None
@@ -193,7 +201,7 @@ def test_too_many_bad_pictures_fail_and_leave_nothing_that_opens(case: Case) -> 
 
 def test_bad_tables_fail_before_a_picture_is_read(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     case.edit("triplets-test.parquet", TRIPLETS, lambda rows: [{**row, "target_id": "nobody"} for row in rows])
-    monkeypatch.setattr(pipeline, "prepare_parts", lambda *_: pytest.fail("pictures were read"))
+    monkeypatch.setattr(pipeline, "make_version", lambda *_: pytest.fail("pictures were read"))
     with pytest.raises(DataError, match=r"180 of 360 triplets were rejected.*unknown-target 180"):
         case.prepare()
     assert case.files() == []
@@ -269,15 +277,15 @@ def test_two_preparations_of_the_same_end_in_one_version(place_uri: str, world: 
 
 def test_an_error_in_a_worker_is_raised_as_what_it_is(case: Case) -> None:
     items = case.tables().items.sort_by("item_id")
-    sizes = {path: case.path(path).stat().st_size for path in items["path"].to_pylist()}
     changed = "images/css_train_000001.png"
-    sizes[changed] += 1
+    files = {file.path: file for file in Source.open(case.source).files}
+    files[changed] = replace(files[changed], bytes=files[changed].bytes + 1)
     with pytest.raises(DataError, match=rf"{changed} changed while it was being prepared.* prepare it again"):
-        prepare_parts(items, sizes, case.source, case.root.place, CONFIG, lambda done, total: None)
+        prepare_parts(plan_parts(items, files, CONFIG, 0), case.source, case.root.place, CONFIG)
 
 
 def test_pictures_are_scaled_where_that_is_asked_for(case: Case) -> None:
-    dataset = PreparedDataset(case.prepare(CONFIG.model_copy(update={"max_image_side": 16})).artifact)
+    dataset = PreparedDataset(case.prepare(CONFIG.model_copy(update={"resize": "stretch", "size": 16})).artifact)
     assert set(dataset.items["width"].to_pylist()) == {16}
     table = pq.read_table(io.BytesIO(dataset.artifact.read(dataset.item_parts[0])), columns=["image"])
     assert table["image"][0].as_py().startswith(b"\x89PNG")
@@ -303,4 +311,4 @@ def test_rejects_sort_the_same_way_on_every_run(case: Case) -> None:
         case.path(f"images/css_test_{index * 50:06d}.png").write_bytes(b"no picture")
     rejects = rejects_of(PreparedDataset(case.prepare().artifact).part("rejects.parquet"))
     assert rejects == sorted(rejects)
-    assert Reject("item", "css_test_000050", "undecodable", rejects[1].detail) == rejects[1]
+    assert Reject("item", "css_test_000050", "not-an-image", rejects[1].detail) == rejects[1]

@@ -63,6 +63,7 @@ def prepare_dataset(
         "changed": result.changed,
         "counts": result.counts,
         "rejects": result.rejects,
+        "report": f"{result.artifact.place.uri}/report.html",
     }
 
 

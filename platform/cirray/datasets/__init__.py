@@ -5,16 +5,29 @@ Importing registers all readers.
 
 from cirray.datasets import readers
 from cirray.datasets.caption_pairs import one_word_pairs, replacement_text
-from cirray.datasets.pictures import FORMATS, MAX_PIXELS, Pixels, decode, to_pixels
+from cirray.datasets.formats import FORMATS
+from cirray.datasets.pictures import MAX_PIXELS, Pixels, decode, to_pixels
 from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
 from cirray.datasets.prepared import ITEM_COLUMNS, PreparedDataset
-from cirray.datasets.schema import ITEMS, REJECTS, SOURCE_ITEMS, TRIPLETS, items_table, joined, triplets_table
+from cirray.datasets.schema import (
+    DUPLICATES,
+    HASHES,
+    ITEMS,
+    REJECTS,
+    SOURCE_ITEMS,
+    TRIPLETS,
+    items_table,
+    joined,
+    triplets_table,
+)
 from cirray.datasets.source import Reader, Source, SourceTables
 from cirray.datasets.worlds import WriteResult, world_of, write_world
 
 __all__ = [
     "CACHE_VARIABLE",
+    "DUPLICATES",
     "FORMATS",
+    "HASHES",
     "ITEMS",
     "ITEM_COLUMNS",
     "MAX_PIXELS",

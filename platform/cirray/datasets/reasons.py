@@ -14,6 +14,3 @@ TEXT_TOO_LONG = "text-too-long"
 
 NO_SPLIT = "no-split"
 """A triplet names no split, and its reference is of none."""
-
-DUPLICATE_OF_TEST = "duplicate-of-test"
-"""The pixels of a training item are those of a test item."""

@@ -67,6 +67,29 @@ that of the query, or empty.
 REJECTS = pa.schema([_text("kind"), _text("id"), _text("reason"), _text("detail")])
 """What was left out, and why: `kind` is "item" or "triplet", `reason` a kebab-case word."""
 
+HASHES = pa.schema(
+    [
+        _text("item_id"),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        _text("bytes"),
+        _text("pixels"),
+        pa.field("perceptual", pa.uint64(), nullable=False),
+    ]
+)
+"""Size (as prepared) and hashes of every picture that was decoded, whether its item was kept or not.
+
+`bytes` is the SHA-256 of the source's file, `pixels` a hash of size and pixels as they are prepared, both in hex.
+`perceptual` is a difference hash of 64 bits: few bits differ between pictures that look alike.
+"""
+
+DUPLICATES = pa.schema([_text("item_id"), _text("duplicate_of"), _text("kind")])
+"""Items whose picture another item has too; both are kept.
+
+`kind` is "same-bytes", "same-pixels" or "similar"; `duplicate_of` is the first such item, by id. An item has at most
+one row, of the strongest kind.
+"""
+
 
 def items_table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     """Return rows as a table of schema `SOURCE_ITEMS`; what a row does not say is empty, and its label its id."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from cirray.datasets.reasons import BAD_ENCODING, NOT_TEXT
 from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS, joined
 from cirray.datasets.source import SourceTables
 from cirray.errors import DataError
@@ -17,6 +18,11 @@ from cirray.prepare.rejects import Reject, check_share, rejects_of
 
 _SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _WORD = re.compile(r"\w")
+_BAD_ENCODING = re.compile("[\ufffd\ud800-\udfff]")
+"""What decoders put in place of bytes that they cannot read: U+FFFD, or half of a surrogate pair."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+"""Control characters but white space."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def check_splits(tables: SourceTables) -> None:
 
 
 def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
-    """Return the items that have an id of their own, a label, and a file that is not empty.
+    """Return the items that have an id of their own, a label, a file with content, and a caption of text or none.
 
     Of items with the same id the first is kept.
 
@@ -63,7 +69,8 @@ def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
     """
     good, rejects = [], []
     paths: dict[str, str] = {}
-    for row, (item_id, path, label) in enumerate(_rows(items, "item_id", "path", "label")):
+    columns = ("item_id", "path", "label", "caption")
+    for row, (item_id, path, label, caption) in enumerate(_rows(items, *columns)):
         if not item_id.strip():
             rejects.append(Reject("item", item_id, why.EMPTY_ID, f"row {row}, path {path}"))
         elif item_id in paths:
@@ -77,6 +84,8 @@ def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
             elif not label.strip():
                 # Items of one label are one answer: all those without would be the same.
                 rejects.append(Reject("item", item_id, why.EMPTY_LABEL, path))
+            elif found := _no_text(item_id) or _no_text(caption):
+                rejects.append(Reject("item", item_id, found[0], f"{path}: {found[1]}"))
             else:
                 good.append(row)
     return Checked(_taken(items, good, SOURCE_ITEMS, "item_id"), rejects)
@@ -100,6 +109,7 @@ def check_triplets(split: str, triplets: pa.Table, known: set[str]) -> Checked:
     for row, (query_id, reference, texts, target) in enumerate(_rows(triplets, *columns)):
         found = (
             _wrong_id(query_id, row, seen)
+            or _no_text(query_id)
             or _wrong_text(joined(texts))
             or ((why.UNKNOWN_REFERENCE, reference) if reference not in known else None)
             or ((why.UNKNOWN_TARGET, target) if target not in known and not hidden else None)
@@ -134,7 +144,16 @@ def _wrong_id(query_id: str, row: int, seen: set[str]) -> tuple[str, str] | None
 def _wrong_text(text: str) -> tuple[str, str] | None:
     if not text.strip():
         return why.EMPTY_TEXT, repr(text)
+    if found := _no_text(text):
+        return found
     return None if _WORD.search(text) else (why.TEXT_WITHOUT_WORDS, repr(text))
+
+
+def _no_text(text: str) -> tuple[str, str] | None:
+    """Return what shows that a string is no text: traces of a wrong encoding, or of bytes that are not letters."""
+    if _BAD_ENCODING.search(text):
+        return BAD_ENCODING, repr(text)
+    return (NOT_TEXT, repr(text)) if _CONTROL.search(text) else None
 
 
 def _rows(table: pa.Table, *columns: str) -> zip[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny
 
@@ -11,24 +11,36 @@ from cirray.config import Choice, Config, chosen_from, from_mapping
 from cirray.datasets.source import readers
 from cirray.errors import ConfigError
 
+ResizeRule = Literal["none", "longest-side", "shortest-side", "pad", "stretch"]
+
 
 class PrepareConfig(Config):
     """How a raw source becomes a dataset.
 
     Attributes:
         reader: of the source's layout, with its settings.
-        part_rows: items in one file of the item table, and the unit of parallel work. A part is put together in
-            the memory of one task: with large pictures, lower it.
+        part_rows: items in one file of the item table, on average, and the unit of parallel work; from half to
+            twice as many. A part is put together in the memory of one task.
         row_group_size: items that a reader of such a file gets at least.
-        max_image_side: pictures with a longer side (pixels) are scaled down to it and encoded anew: PNG as PNG,
-            all others as JPEG of quality 95. None keeps every picture as it is.
+        resize: the rule by which pictures are scaled: "none" keeps every file as it is; "longest-side" and
+            "shortest-side" scale larger ones down until that side has `size` pixels, and never up; "pad" fits them
+            into a white square of `size`, "stretch" makes them that square, whatever their shape.
+        size: in pixels, for `resize`. Pictures that have the right size already stay as they are; others are encoded
+            anew, PNG as PNG, and all others as JPEG of quality 95.
+        similar_bits: by how many of its 64 bits the perceptual hash of a picture may differ from that of another to
+            be marked as similar; None marks no picture as similar.
+        drop_train_duplicates_of: splits. An item of the split "train" is rejected if it shows the same pixels as an
+            item of one of them.
         max_reject_share: the largest share of the items, or of the triplets, that may be rejected.
     """
 
     reader: Annotated[SerializeAsAny[Choice], chosen_from(readers)]
     part_rows: int = Field(2048, ge=1)
     row_group_size: int = Field(128, ge=1)
-    max_image_side: int | None = Field(None, ge=16)
+    resize: ResizeRule = "none"
+    size: int = Field(256, ge=16, le=4096)
+    similar_bits: int | None = Field(0, ge=0, le=15)
+    drop_train_duplicates_of: tuple[str, ...] = ()
     max_reject_share: float = Field(0.01, ge=0, le=1)
 
     @classmethod
@@ -58,3 +70,7 @@ class PrepareConfig(Config):
         The share is not among them: it decides whether a dataset is good enough, and is asked anew each time.
         """
         return self.model_dump(mode="json", exclude={"max_reject_share"})
+
+    def part_identity(self) -> dict[str, Any]:
+        """Return the settings that decide what a part of the item table is, given its items and their files."""
+        return self.model_dump(mode="json", include={"row_group_size", "resize", "size"})

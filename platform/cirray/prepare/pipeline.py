@@ -10,28 +10,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cirray.datasets.prepared import DatasetDetails
-from cirray.datasets.raw import Progress, table_bytes
 from cirray.datasets.schema import SCHEMA_VERSION
-from cirray.datasets.source import Source, SourceTables, readers
-from cirray.prepare.checks import check_items, check_splits, check_triplets, drop_rejected_items
+from cirray.datasets.source import Source
+from cirray.errors import StorageError
 from cirray.prepare.config import PrepareConfig
-from cirray.prepare.parallel import prepare_parts
-from cirray.prepare.rejects import check_share, count_reasons, rejects_of, rejects_table
-from cirray.storage import (
-    Artifact,
-    FileEntry,
-    Location,
-    Manifest,
-    Root,
-    commit,
-    fingerprint,
-    put_file,
-)
+from cirray.prepare.making import make_version, read_tables
+from cirray.prepare.pace import Pace, Progress
+from cirray.prepare.plan import plan_parts
+from cirray.prepare.previous import PARTS, REJECTS_FILE, Previous
+from cirray.prepare.rejects import check_share, count_reasons, rejects_of
+from cirray.prepare.report import write_report
+from cirray.prepare.summary import Timing
+from cirray.storage import Artifact, Location, Manifest, Root, Shelf, commit, fingerprint
 
-PREPARE_VERSION = 2
+PREPARE_VERSION = 3
 """Goes up when the same source and settings no longer give the same dataset."""
-
-REJECTS_FILE = "rejects.parquet"
 
 
 @dataclass(frozen=True)
@@ -58,19 +51,21 @@ def prepare(
     name: str,
     source: Location,
     config: PrepareConfig,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = lambda done, total, note="": None,
 ) -> PrepareResult:
     """Make the dataset `name` from a raw source, and point its alias "latest" at it.
 
-    Where the same source and settings gave a version before, that is taken, and Ray is not even imported. Stopped at
-    any point, this leaves nothing that looks finished, and may be run again.
+    Where the same source and settings gave a version before, that is taken, and Ray is not even imported. Where the
+    source has changed, the parts of the latest version that the change does not touch are copied, unread. Stopped at
+    any point, this leaves nothing that looks finished, and may be run again. Beside the manifest lie `report.html`,
+    for people, and `summary.json`.
 
     Args:
         root: where the dataset goes.
         name: of the dataset.
         source: folder or prefix of the source.
         config: the reader of its layout, and all other settings.
-        progress: called with (parts done, parts in all).
+        progress: called with (items done, items in all, a note on the pace).
 
     Raises:
         DataError: the source is not in the reader's layout, or too much of it was rejected.
@@ -82,7 +77,7 @@ def prepare(
     shelf = root.dataset(name)
     changed = not shelf.has(draft.fingerprint)
     if changed:
-        artifact = _make(shelf.version(draft.fingerprint), draft, listed, config, progress)
+        artifact = _make(shelf, draft, listed, config, progress)
         details = DatasetDetails.of(artifact)
     else:
         artifact = Artifact.open(shelf.version(draft.fingerprint), shelf.kind)
@@ -106,39 +101,28 @@ def draft_manifest(name: str, source: Source, config: PrepareConfig) -> Manifest
     )
 
 
-def _make(
-    target: Location,
-    draft: Manifest,
-    source: Source,
-    config: PrepareConfig,
-    progress: Progress,
-) -> Artifact:
-    tables: SourceTables = readers[config.reader.name](config.reader).read(source)
-    check_splits(tables)
-    unreadable = rejects_of(tables.rejects)
-    totals = {"item": tables.items.num_rows, "triplet": sum(t.num_rows for t in tables.triplets.values())}
-    totals = {kind: rows + sum(reject.kind == kind for reject in unreadable) for kind, rows in totals.items()}
-    listed = set(tables.items["item_id"].to_pylist()) | {reject.id for reject in unreadable if reject.kind == "item"}
-    items = check_items(tables.items, source.sizes)
-    triplets = {split: check_triplets(split, rows, listed) for split, rows in sorted(tables.triplets.items())}
-    rejects = [*unreadable, *items.rejects, *(reject for checked in triplets.values() for reject in checked.rejects)]
-    # Tables that are bad enough by themselves are refused before the first picture is read.
-    check_share(rejects, totals, config.max_reject_share)
-
-    parts = prepare_parts(items.table, source.sizes, source.place, target, config, progress)
-    rejects += [reject for part in parts for reject in part.rejects]
-    kept = _without(items.table, {reject.id for part in parts for reject in part.rejects})
-    kept_ids = set(kept["item_id"].to_pylist())
-    final = {split: drop_rejected_items(split, checked.table, kept_ids) for split, checked in triplets.items()}
-    rejects += [reject for checked in final.values() for reject in checked.rejects]
-    check_share(rejects, totals, config.max_reject_share)
-
-    files = [part.entry for part in parts]
-    files += [_put(target, f"triplets-{split}/part-00000.parquet", checked.table) for split, checked in final.items()]
-    files.append(_put(target, REJECTS_FILE, rejects_table(rejects)))
-    counts = _counts(kept, {split: checked.table for split, checked in final.items()}) | {"rejects": len(rejects)}
-    details = {**draft.details, "rejects": count_reasons(rejects)}
-    return commit(target, draft.model_copy(update={"files": tuple(files), "counts": counts, "details": details}))
+def _make(shelf: Shelf, draft: Manifest, source: Source, config: PrepareConfig, progress: Progress) -> Artifact:
+    target = shelf.version(draft.fingerprint)
+    started, pace = time.monotonic(), Pace(progress)
+    tables = read_tables(source, config)
+    files = {file.path: file for file in source.files}
+    parts = plan_parts(tables.items, files, config, PREPARE_VERSION)
+    try:
+        made = make_version(target, tables, parts, Previous.latest(shelf), source.place, config, pace)
+    except StorageError:
+        # Whoever is first to finish the same version clears away what it no longer needs.
+        if shelf.has(draft.fingerprint):
+            return Artifact.open(target, shelf.kind)
+        raise
+    counts = _counts(made.items, made.triplets) | {"rejects": len(made.rejects)}
+    details = {**draft.details, "rejects": count_reasons(made.rejects), "duplicates": made.kinds, PARTS: made.parts}
+    manifest = draft.model_copy(update={"files": tuple(made.files), "counts": counts, "details": details})
+    # Before the manifest, so that a finished version has a report. It tells times, and so is no part of the artifact.
+    write_report(target, manifest, tables.items, made, source, Timing.of(pace, time.monotonic() - started))
+    artifact = commit(target, manifest)
+    for path in made.superseded:
+        (target / path).delete()
+    return artifact
 
 
 def _check_made(artifact: Artifact, config: PrepareConfig) -> None:
@@ -148,15 +132,6 @@ def _check_made(artifact: Artifact, config: PrepareConfig) -> None:
     kept = {"item": counts["items"], "triplet": sum(n for key, n in counts.items() if key.startswith("triplets_"))}
     totals = {kind: n + sum(reject.kind == kind for reject in rejects) for kind, n in kept.items()}
     check_share(rejects, totals, config.max_reject_share)
-
-
-def _without(items: pa.Table, rejected: set[str]) -> pa.Table:
-    keep = [item_id not in rejected for item_id in items["item_id"].to_pylist()]
-    return items.filter(pa.array(keep, pa.bool_()))
-
-
-def _put(target: Location, name: str, table: pa.Table) -> FileEntry:
-    return put_file(target, name, table_bytes(table), rows=table.num_rows)
 
 
 def _counts(items: pa.Table, triplets: dict[str, pa.Table]) -> dict[str, int]:

@@ -16,12 +16,19 @@ EMPTY_LABEL = "empty-label"
 DUPLICATE_ID = "duplicate-id"
 MISSING_FILE = "missing-file"
 EMPTY_FILE = "empty-file"
+TRUNCATED = "truncated"
+NOT_AN_IMAGE = "not-an-image"
+TOO_LARGE = "too-large"
 UNDECODABLE = "undecodable"
+DUPLICATE_OF_OTHER_SPLIT = "duplicate-of-other-split"
 EMPTY_TEXT = "empty-text"
 TEXT_WITHOUT_WORDS = "text-without-words"
 UNKNOWN_REFERENCE = "unknown-reference"
 UNKNOWN_TARGET = "unknown-target"
 REJECTED_ITEM = "rejected-item"
+
+OF_PICTURES = frozenset({TRUNCATED, NOT_AN_IMAGE, TOO_LARGE, UNDECODABLE, DUPLICATE_OF_OTHER_SPLIT})
+"""Reasons for which an item is left out that only its picture can tell; the first four are `BadImageError.reason`."""
 
 _EXAMPLES = 3
 
@@ -63,7 +70,7 @@ def check_share(rejects: Iterable[Reject], totals: dict[str, int], max_share: fl
     """Make sure that not too much was rejected, and that some item is left.
 
     Args:
-        rejects: all of them.
+        rejects: all of them. Those that were asked for, as duplicates of another split, do not count.
         totals: rows that the source had, by kind ("item", "triplet").
         max_share: the largest share of each kind that may be rejected.
 
@@ -72,7 +79,8 @@ def check_share(rejects: Iterable[Reject], totals: dict[str, int], max_share: fl
     """
     by_kind: dict[str, list[Reject]] = {kind: [] for kind in totals}
     for reject in sorted(rejects):
-        by_kind[reject.kind].append(reject)
+        if reject.reason != DUPLICATE_OF_OTHER_SPLIT:
+            by_kind[reject.kind].append(reject)
     if len(by_kind["item"]) == totals["item"]:
         raise DataError(f"None of the {totals['item']:,} items can be used: {_summary(by_kind['item'])}")
     over = [kind for kind, found in by_kind.items() if len(found) / max(totals[kind], 1) > max_share]

@@ -45,6 +45,11 @@ class FileEntry(Config):
     sha256: str
     rows: int | None = None
 
+    @classmethod
+    def named(cls, name: str, entry: FileEntry) -> FileEntry:
+        """Return the entry of a file with the same content under another name."""
+        return entry.model_copy(update={"name": name, "path": _path(name, entry.sha256)})
+
 
 class Manifest(Config):
     """What an artifact is, what it was made from, and which files it consists of.
@@ -81,10 +86,14 @@ def put_file(place: Location, name: str, data: bytes, *, rows: int | None = None
         StorageError: it cannot be written.
     """
     digest = hashlib.sha256(data).hexdigest()
-    logical = PurePosixPath(name)
-    path = str(logical.with_name(f"{logical.stem}.{digest[:12]}{logical.suffix}"))
+    path = _path(name, digest)
     (place / path).write(data)
     return FileEntry(name=name, path=path, bytes=len(data), sha256=digest, rows=rows)
+
+
+def _path(name: str, digest: str) -> str:
+    logical = PurePosixPath(name)
+    return str(logical.with_name(f"{logical.stem}.{digest[:12]}{logical.suffix}"))
 
 
 def commit(place: Location, manifest: Manifest) -> Artifact:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +104,16 @@ class Location:
         with _storage_errors("read", self.uri):
             return bool(self.filesystem.get_file_info(self.path).type != pafs.FileType.NotFound)
 
+    def size(self) -> int | None:
+        """Return how many bytes this file has, or None where there is no such file.
+
+        Raises:
+            StorageError: the filesystem cannot be asked.
+        """
+        with _storage_errors("read", self.uri):
+            info = self.filesystem.get_file_info(self.path)
+        return info.size if info.type == pafs.FileType.File else None
+
     def read(self) -> bytes:
         """Return the bytes of this file.
 
@@ -124,6 +135,21 @@ class Location:
             else:
                 with self.filesystem.open_output_stream(self.path) as stream:
                     stream.write(data)
+
+    def copy_to(self, target: Location) -> None:
+        """Make the content of this file that of `target`, on the same filesystem, without reading it.
+
+        An object store copies on its own side. In a folder it is a hard link, where the disk can make one: both names
+        must then be of content that never changes.
+
+        Raises:
+            StorageError: there is no such file, or the other cannot be written.
+        """
+        with _storage_errors("write", target.uri):
+            if self.is_local:
+                link_file(self.path, target.path)
+            else:
+                self.filesystem.copy_file(self.path, target.path)
 
     def delete(self) -> None:
         """Remove this file, or this folder with all that is in it; nothing happens where there is none."""
@@ -207,6 +233,25 @@ def replace_file(path: str, data: bytes) -> None:
         if os.path.exists(aside):
             os.unlink(aside)
         raise
+
+
+def link_file(source: str, path: str) -> None:
+    """Give a local file a second name, in place of what has that name, or copy it where links cannot be made."""
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    aside = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
+    try:
+        try:
+            os.link(source, aside)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            shutil.copyfile(source, aside)
+        os.replace(aside, path)
+    finally:
+        # Two names of one file are both left by `replace`.
+        if os.path.exists(aside):
+            os.unlink(aside)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cirray.datasets import decode
 from cirray.errors import BadImageError
-from tests.hostile_pictures import BROKEN, ODD
+from tests.hostile_pictures import BROKEN, ODD, REASONS
 
 SIGNATURES = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"II*\x00", b"MM\x00*", b"RIFF"]
 
@@ -23,8 +23,9 @@ CALM = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCh
 def test_what_is_no_picture_is_refused_in_little_memory(kind: str) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(BadImageError):
+        with pytest.raises(BadImageError) as raised:
             decode(BROKEN[kind])
+        assert raised.value.reason == REASONS[kind]
         assert tracemalloc.get_traced_memory()[1] < 100 << 20
     finally:
         tracemalloc.stop()

@@ -7,12 +7,14 @@ import warnings
 import zlib
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from cirray.datasets.pictures import FORMATS, MAX_PIXELS, decode, to_pixels
+from cirray.datasets.formats import FORMATS
+from cirray.datasets.pictures import MAX_PIXELS, decode, decode_at, to_pixels
 from cirray.errors import BadImageError
 
 ORIENTATION, DESCRIPTION = 0x0112, 0x010E
@@ -81,6 +83,63 @@ def test_a_transparent_colour_of_a_palette_is_laid_on_white() -> None:
 def test_16_bit_grey_is_scaled_and_not_clipped() -> None:
     grey = Image.fromarray(np.array([[0, 0x8000, 0xFFFF]], dtype=np.uint16))
     assert np.asarray(decode(encoded(grey, "PNG")))[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_cmyk_becomes_the_colours_that_its_ink_gives() -> None:
+    """Pillow writes CMYK as Adobe does, inverted, and says so in the file."""
+    ink = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    data = encoded(ink, "JPEG", quality=100)
+    assert b"Adobe" in data
+    red, green, blue = np.asarray(decode(data))[8, 8].astype(int)
+    assert red > 240
+    assert max(green, blue) < 15
+
+
+def test_16_bits_a_channel_keep_their_upper_half() -> None:
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+    row = b"\x00" + struct.pack(">6H", 0, 0x8000, 0xFFFF, 0x1234, 0x00FF, 0xFF00)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+    assert np.asarray(decode(data))[0].tolist() == [[0, 128, 255], [0x12, 0, 255]]
+
+
+@pytest.mark.parametrize("values", [np.zeros((2, 2), np.float32), np.zeros((2, 2), np.int32)])
+def test_values_of_no_known_range_are_refused(values: npt.NDArray[np.generic]) -> None:
+    with pytest.raises(BadImageError, match="32 bits a pixel"):
+        decode(encoded(Image.fromarray(values), "TIFF"))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"not a picture", "not-an-image"),
+        (b"", "not-an-image"),
+        (png_header(100_000, 100_000), "too-large"),
+        (png_header(5000, 5000), "too-large"),
+        (encoded(gradient(), "PNG")[:80], "truncated"),
+        (encoded(gradient(), "JPEG")[:400], "truncated"),
+        (encoded(gradient(), "JPEG")[:5], "truncated"),
+        (encoded(gradient(), "WEBP")[:-20], "truncated"),
+        (encoded(gradient(), "BMP")[:-20], "truncated"),
+        (png_header(8, 8).replace(b"IEND", b"IENX"), "truncated"),
+        (encoded(gradient(), "PNG").replace(b"IDAT", b"IDAT" + bytes(8), 1), "undecodable"),
+    ],
+)
+def test_the_error_says_which_of_the_reasons_it_is(data: bytes, reason: str) -> None:
+    with pytest.raises(BadImageError) as raised:
+        decode(data)
+    assert raised.value.reason == reason
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_jpeg_may_be_decoded_smaller_and_never_below_the_target(orientation: int) -> None:
+    image = gradient(300, 500)
+    exif = image.getexif()
+    exif[ORIENTATION] = orientation
+    small, full = decode_at(encoded(image, "JPEG", exif=exif), lambda width, height: (width // 3, height // 3))
+    assert full == ((300, 500) if orientation >= 5 else (500, 300))
+    assert small.size == (full[0] // 2, full[1] // 2)
+    whole = decode(encoded(image, "JPEG", exif=exif)).resize(small.size, Image.Resampling.BOX)
+    assert np.abs(np.asarray(small).astype(int) - np.asarray(whole)).max() < 8
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -186,7 +245,7 @@ def test_exif_with_one_byte_changed_is_decoded_or_refused() -> None:
 
 
 def test_running_out_of_memory_is_no_fault_of_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ImageOps, "exif_transpose", lambda image: _fail(MemoryError()))
+    monkeypatch.setattr(ImageOps, "exif_transpose", lambda image, **_: _fail(MemoryError()))
     with pytest.raises(MemoryError):
         decode(exif_file("JPEG"))
 

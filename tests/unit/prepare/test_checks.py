@@ -50,6 +50,14 @@ def test_items_without_a_usable_id_or_file_are_rejected() -> None:
     ]
 
 
+@pytest.mark.parametrize(("caption", "reason"), [("caf\ufffd", "bad-encoding"), ("\x07red", "not-text")])
+def test_items_whose_caption_is_no_text_are_rejected(caption: str, reason: str) -> None:
+    table = items_table([{"item_id": "a", "path": "1", "caption": caption}, {"item_id": "b", "path": "1"}])
+    checked = check_items(table, {"1": 1})
+    assert ids(checked.table) == ["b"]
+    assert [(reject.id, reject.reason) for reject in checked.rejects] == [("a", reason)]
+
+
 def test_a_path_that_leaves_the_source_is_a_missing_file() -> None:
     assert [r.reason for r in check_items(items(("a", "../secret.png")), {"a.png": 1}).rejects] == ["missing-file"]
 
@@ -77,6 +85,8 @@ def test_good_triplets_are_sorted_by_query_id() -> None:
         (("q1", "a", "", "b"), ("q1", "empty-text", "test: ''")),
         (("q1", "a", " \n", "b"), ("q1", "empty-text", "test: ''")),
         (("q1", "a", "?! …", "b"), ("q1", "text-without-words", "test: '?! …'")),
+        (("q1", "a", "caf\ufffd", "b"), ("q1", "bad-encoding", "test: 'caf\ufffd'")),
+        (("q1", "a", "red\x00", "b"), ("q1", "not-text", "test: 'red\\x00'")),
         (("q1", "x", "red", "b"), ("q1", "unknown-reference", "test: x")),
         (("q1", "a", "red", "x"), ("q1", "unknown-target", "test: x")),
     ],

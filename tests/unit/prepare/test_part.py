@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from cirray.config import override
 from cirray.datasets import ITEMS, decode, items_table
 from cirray.errors import BadImageError, DataError, StorageError
 from cirray.prepare import PrepareConfig
-from cirray.prepare.part import PartResult, check_picture, prepare_part
-from cirray.storage import Location
+from cirray.prepare.part import PartResult, check_picture, prepare_part, thin_part
+from cirray.prepare.plan import Part
+from cirray.storage import FileStat, Location
 
 CONFIG = override(PrepareConfig.of("css-2d"), ["row_group_size=4"])
 
@@ -57,11 +59,11 @@ class Source:
         return items_table(rows)
 
     @property
-    def sizes(self) -> list[int]:
-        return [len(self.data(index)) for index in range(10)]
+    def part(self) -> Part:
+        return Part(7, self.items, [FileStat(f"{i}.png", len(self.data(i)), 0) for i in range(10)], {})
 
     def prepare(self, config: PrepareConfig = CONFIG, target: Location | None = None) -> PartResult:
-        return prepare_part(7, self.items, self.sizes, self.place, target or self.target, config)
+        return prepare_part(self.part, self.place, target or self.target, config)
 
     def written(self, result: PartResult) -> pq.ParquetFile:
         return pq.ParquetFile(io.BytesIO((self.target / result.entry.path).read()))
@@ -100,8 +102,8 @@ def test_pictures_that_cannot_be_decoded_are_rejected(source: Source) -> None:
     source.put(8, b"no picture")
     result = source.prepare()
     assert [(r.kind, r.id, r.reason) for r in result.rejects] == [
-        ("item", "i3", "undecodable"),
-        ("item", "i8", "undecodable"),
+        ("item", "i3", "truncated"),
+        ("item", "i8", "not-an-image"),
     ]
     assert result.rejects[1].detail.startswith("8.png: These 10 bytes are not a picture.")
     assert source.written(result).read()["item_id"].to_pylist() == [f"i{i}" for i in (0, 1, 2, 4, 5, 6, 7, 9)]
@@ -116,51 +118,47 @@ def test_a_part_of_which_nothing_is_left_can_be_read(source: Source) -> None:
 
 
 def test_a_file_that_changed_since_the_listing_is_an_error(source: Source) -> None:
-    sizes = source.sizes
+    part = source.part
     source.put(5, source.data(5) + b"more")
     with pytest.raises(DataError, match=r"5\.png changed while it was being prepared"):
-        prepare_part(0, source.items, sizes, source.place, source.target, CONFIG)
+        prepare_part(part, source.place, source.target, CONFIG)
     assert list(source.target.files()) == []
 
 
 def test_a_file_that_vanished_since_the_listing_is_an_error(source: Source) -> None:
-    sizes = source.sizes
+    part = source.part
     (source.folder / "5.png").unlink()
     with pytest.raises(StorageError, match=r"5\.png cannot be read"):
-        prepare_part(0, source.items, sizes, source.place, source.target, CONFIG)
+        prepare_part(part, source.place, source.target, CONFIG)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_pictures_are_kept_as_they_are(kind: str) -> None:
-    data = picture(30, 20, kind)
-    assert check_picture(data, None) == (20, 30, data)
-    assert check_picture(data, 30) == (20, 30, data)
+def test_each_good_picture_is_hashed(source: Source) -> None:
+    source.put(3, source.data(4))
+    source.put(8, b"no picture")
+    rows = {row["item_id"]: row for row in source.prepare().hashes.to_pylist()}
+    assert sorted(rows) == [f"i{i}" for i in (0, 1, 2, 3, 4, 5, 6, 7, 9)]
+    assert rows["i3"]["bytes"] == hashlib.sha256(source.data(4)).hexdigest() == rows["i4"]["bytes"]
+    assert rows["i3"]["pixels"] == rows["i4"]["pixels"] != rows["i5"]["pixels"]
+    assert (rows["i2"]["width"], rows["i2"]["height"]) == (5, 6)
 
 
-@pytest.mark.parametrize(("kind", "then"), [("PNG", "PNG"), ("JPEG", "JPEG"), ("BMP", "JPEG"), ("WEBP", "JPEG")])
-def test_larger_pictures_are_scaled_down(kind: str, then: str) -> None:
-    width, height, data = check_picture(picture(64, 48, kind), 32)
-    assert (width, height) == (24, 32)
-    assert Image.open(io.BytesIO(data)).format == then
-    assert decode(data).size == (24, 32)
-
-
-def test_scaling_keeps_what_the_picture_shows() -> None:
-    pixels = np.zeros((64, 64, 3), dtype=np.uint8)
-    pixels[:, 32:] = 200
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    small = np.asarray(decode(check_picture(buffer.getvalue(), 16)[2]))
-    assert (small[:, :6] < 10).all()
-    assert (abs(small[:, 10:].astype(int) - 200) < 10).all()
+def test_a_part_without_some_items_is_as_if_they_had_never_been(source: Source) -> None:
+    whole = source.prepare()
+    thin = thin_part(whole, {"i2", "i7"}, source.target, CONFIG)
+    assert thin.entry.name == whole.entry.name
+    rows = [row for row in source.written(whole).read().to_pylist() if row["item_id"] not in ("i2", "i7")]
+    file = source.written(thin)
+    assert file.read().to_pylist() == rows
+    assert [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)] == [4, 4]
 
 
 def test_a_scaled_part_says_the_new_size(source: Source) -> None:
     source.put(0, picture(100, 50))
-    first = source.written(source.prepare(CONFIG.model_copy(update={"max_image_side": 20}))).read().to_pylist()[0]
+    config = override(CONFIG, ["resize=longest-side", "size=20"])
+    first = source.written(source.prepare(config)).read().to_pylist()[0]
     assert (first["width"], first["height"]) == decode(first["image"]).size == (10, 20)
 
 
 def test_a_bad_picture_is_the_error_of_pictures() -> None:
     with pytest.raises(BadImageError):
-        check_picture(b"no picture", 32)
+        check_picture(b"no picture", CONFIG)

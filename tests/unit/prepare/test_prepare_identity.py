@@ -42,7 +42,10 @@ def test_another_source_is_another_dataset(listing: list[FileStat]) -> None:
     assert digest(listing) != digest()
 
 
-@pytest.mark.parametrize("setting", ["part_rows=7", "row_group_size=7", "max_image_side=77"])
+@pytest.mark.parametrize(
+    "setting",
+    ["part_rows=7", "row_group_size=7", "resize=pad", "size=77", "similar_bits=7", "drop_train_duplicates_of=[test]"],
+)
 def test_other_settings_are_another_dataset(setting: str) -> None:
     assert digest(config=override(CONFIG, [setting])) != digest()
 
@@ -66,7 +69,7 @@ def test_hidden_files_are_no_part_of_a_source(tmp_path: Path) -> None:
     assert [file.path for file in Source.open(Location.parse(str(tmp_path))).files] == ["a.txt", "images/b.png"]
 
 
-@pytest.mark.parametrize("setting", ["part_rows=0", "max_reject_share=1.5", "max_image_side=1", "part_row=5"])
+@pytest.mark.parametrize("setting", ["part_rows=0", "max_reject_share=1.5", "size=1", "resize=crop", "part_row=5"])
 def test_settings_are_checked(setting: str) -> None:
     with pytest.raises(ConfigError, match=setting.partition("=")[0]):
         override(CONFIG, [setting])
