@@ -38,7 +38,7 @@ def block(heading: str, number: int = 0) -> list[str]:
 def smaller(command: str) -> str:
     """Return the command with what makes its verb smaller."""
     words = command.split()
-    found = [verb for verb in SMALLER if verb in words or f"jobs/{verb}.py" in words]
+    found = [verb for verb in SMALLER if words[:2] == ["cirray", verb] or f"jobs/{verb}.py" in words]
     return f"{command} {SMALLER[found[0]]}" if found else command
 
 
