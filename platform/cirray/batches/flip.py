@@ -30,7 +30,8 @@ class HorizontalFlip(Augmentation):
 
     def draw(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
         """Return whether to flip, (count,) bool."""
-        return torch.rand(count, generator=generator) < self.config.probability
+        chance: float = self.config.probability
+        return torch.rand(count, generator=generator) < chance
 
     def apply(self, pictures: Pictures, draws: Tensor) -> Pictures:
         """Return the pictures, those flipped for which `draws` is true."""

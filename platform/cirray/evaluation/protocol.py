@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from cirray.datasets.pictures import Pixels
-from cirray.datasets.pixels import open_pixels
+from cirray.datasets.pixels import PixelSource
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.schema import joined
+from cirray.datasets.streaming import open_source
 from cirray.evaluation.ranking import Floats, Ints, RankingTask, target_ranks
 from cirray.evaluation.recall import recall_at
 
@@ -73,7 +74,7 @@ def evaluate(
     Raises:
         ArtifactError: the dataset has no such split.
     """
-    pixels = open_pixels(dataset, model.image_size).pixels
+    pixels = open_source(dataset, model.image_size)
     task = _embed(model, dataset, split, pixels, progress or (lambda done, total: None))
     ranks = target_ranks(task)
     return Evaluation(split, len(task.queries), len(task.gallery), recall_at(ranks, CUTOFFS))
@@ -83,7 +84,7 @@ def _embed(
     model: RetrievalModel,
     dataset: PreparedDataset,
     split: str,
-    pixels: Pixels,
+    pixels: PixelSource,
     progress: Callable[[int, int], None],
 ) -> RankingTask:
     row_of = {item: row for row, item in enumerate(dataset.items["item_id"].to_pylist())}

@@ -15,7 +15,7 @@ from ray.train.v2.api.config import FailureConfig
 from cirray.bundles import save_bundle
 from cirray.cluster import own_errors, ray_cluster
 from cirray.config import Config
-from cirray.datasets import PreparedDataset, joined
+from cirray.datasets import PreparedDataset
 from cirray.encoders import Vocabulary
 from cirray.errors import TrainingError
 from cirray.recipes import RunConfig
@@ -23,13 +23,17 @@ from cirray.storage import Artifact, Location, Root, fingerprint, library_versio
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.training.board import Sign, watched
 from cirray.training.checkpoint import load_checkpoint
-from cirray.training.sampling import check_divisible, steps_in_epoch
-from cirray.training.tokens import tokenised
+from cirray.training.data import make_sampler, uses_triplets
+from cirray.training.rows import triplet_rows
+from cirray.training.sampling import check_divisible
 from cirray.training.trainee import Trainee
 from cirray.training.worker import TRIPLETS, Assignment, work
 
 NUM_CHECKPOINTS = 2
 """Kept of each run: the last, and the one before it in case the last is damaged."""
+
+NO_MATTER = {"pixels", "checkpoint_every_steps"}
+"""Settings of training that no weight depends on: a run may go on with others."""
 
 
 class Scaling(Config):
@@ -52,7 +56,7 @@ def run_fingerprint(config: RunConfig, dataset: PreparedDataset, scaling: Scalin
     """Return the fingerprint of all that decides a run's weights."""
     return fingerprint(
         {
-            "config": config.model_dump(mode="json"),
+            "config": config.model_dump(mode="json", exclude={"training": NO_MATTER}),
             "dataset": dataset.fingerprint,
             "workers": scaling.workers,
             "gpu": scaling.gpu,
@@ -89,13 +93,13 @@ def train(
     if finished := shelf.has(identity):
         bundle = Artifact.open(shelf.version(identity), shelf.kind)
     else:
-        triplets = dataset.triplets(config.split)
         check_divisible(config.training.batch_size, scaling.workers)
-        steps_in_epoch(triplets.num_rows, config.training.batch_size)
-        texts = [joined(texts) for texts in triplets["texts"].to_pylist()]
-        vocabulary = Vocabulary.of(texts, config.model.tokenizer, config.model.on_unknown)
+        sampler = make_sampler(config, dataset)
+        steps = sampler.steps(config.training.batch_size)
+        vocabulary = Vocabulary.of(sampler.texts(), config.model.tokenizer, config.model.on_unknown)
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_sign)
-        bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
+        trainee = Trainee.build(config, len(vocabulary), steps, torch.device("cpu"))
+        bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, trainee, checkpoint)
     shelf.point_at(bundle.version)
     return bundle, not finished
 
@@ -113,14 +117,14 @@ def _fit(
         trainer = TorchTrainer(
             work,
             train_loop_config={
-                "assignment": Assignment(config, dataset.artifact.place, len(vocabulary), board),
+                "assignment": Assignment(config, dataset.artifact.place, vocabulary, board),
             },
             torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo", timeout_s=scaling.timeout_s),
             scaling_config=ray.train.ScalingConfig(
                 num_workers=scaling.workers, use_gpu=scaling.gpu, resources_per_worker=_resources(scaling)
             ),
             run_config=_run_config(root, config, scaling, identity),
-            datasets={TRIPLETS: tokenised(dataset, config.split, vocabulary)},
+            datasets={TRIPLETS: triplet_rows(dataset, config.split)} if uses_triplets(config) else {},
             # Every worker reads all rows and takes its share of each batch: which triplets make a batch must
             # follow from the seed, not from which worker asked for the next block first.
             dataset_config=ray.train.DataConfig(datasets_to_split=[]),
@@ -177,10 +181,9 @@ def _bundle(
     dataset: PreparedDataset,
     vocabulary: Vocabulary,
     scaling: Scaling,
+    trainee: Trainee,
     checkpoint: ray.train.Checkpoint,
 ) -> Artifact:
-    steps = steps_in_epoch(dataset.triplets(config.split).num_rows, config.training.batch_size)
-    trainee = Trainee.build(config, len(vocabulary), steps, torch.device("cpu"))
     with checkpoint.as_directory() as folder:
         progress = load_checkpoint(Path(folder), trainee)
     return save_bundle(
