@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -81,12 +82,14 @@ def test_a_run_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_been(
 
     def kill_once(sign: Sign) -> None:
         snapshots = list((tmp_path / "runs").glob("*/checkpoint_manager_snapshot.json"))
-        registered = any("epoch-0000" in snapshot.read_text() for snapshot in snapshots)
+        registered = any(re.search(r"epoch-\d{5}-step-00000[1-9]", snapshot.read_text()) for snapshot in snapshots)
         if registered and not killed and sign.step < sign.steps:
             killed.append(sign.pid)
             os.kill(sign.pid, signal.SIGKILL)
 
-    bundle, _ = train(root, config(), dataset_of(root), TWO_WORKERS, on_sign=kill_once)
+    # Checkpoints within epochs, so that it goes on from the middle of one.
+    often = config("training.checkpoint_every_steps=2")
+    bundle, _ = train(root, often, dataset_of(root), TWO_WORKERS, on_sign=kill_once)
     assert len(killed) == 1
     assert [epoch["epoch"] for epoch in bundle.manifest.details["history"]] == list(range(1, EPOCHS + 1))
     # Same seed, same number of workers: not only similar, but the very same weights.
@@ -97,10 +100,12 @@ def test_a_run_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_been(
 def test_the_same_seed_gives_the_same_metrics_twice(
     undisturbed: tuple[Root, Artifact], css_root: str, bucket: str, tmp_path: Path
 ) -> None:
-    """Train once more, with checkpoints and bundle in a bucket this time, and compare."""
+    """Train once more, with data, checkpoints and bundle in a bucket and pictures streamed this time, and compare."""
     root = root_with_data(css_root, f"{bucket}/{tmp_path.name}")
-    bundle, trained = train(root, config(), dataset_of(root), TWO_WORKERS)
+    bundle, trained = train(root, config("training.pixels=stream"), dataset_of(root), TWO_WORKERS)
     assert trained
+    sources = [{epoch["pixels"] for epoch in each.manifest.details["history"]} for each in (undisturbed[1], bundle)]
+    assert sources == [{"cache"}, {"stream"}]
     assert losses(bundle) == losses(undisturbed[1])
     recalls = [
         evaluate(Bundle.open(artifact), dataset_of(each), "test").recalls

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cirray.batches import Items, Pool, Sampler, samplers
@@ -55,6 +55,7 @@ ALL = pytest.mark.parametrize("name", list(samplers))
 
 @ALL
 @given(batch=st.sampled_from([4, 8, 12]), seed=st.integers(0, 2**40), epoch=st.integers(0, 50))
+@settings(deadline=None, max_examples=20)
 def test_any_number_of_workers_cuts_the_same_batches_from_any_step_on(
     name: str, batch: int, seed: int, epoch: int
 ) -> None:
@@ -109,6 +110,7 @@ def test_an_epoch_takes_every_triplet_once(name: str) -> None:
 
 
 @given(references, st.integers(2, 5), st.integers(0, 100), st.integers(0, 5))
+@settings(deadline=None)
 def test_as_many_of_a_reference_follow_each_other_as_there_are_up_to_the_group(
     rows: np.ndarray[tuple[int], np.dtype[np.int64]], group: int, seed: int, epoch: int
 ) -> None:
@@ -160,6 +162,7 @@ sentences = st.lists(st.lists(st.sampled_from("abcd"), min_size=1, max_size=4).m
 
 
 @given(sentences)
+@settings(deadline=None)
 def test_one_word_pairs_are_those_that_a_loop_over_all_pairs_finds(captions: list[str]) -> None:
     distinct = sorted(set(captions))
     expected = [(a, b) for a in distinct for b in distinct if one_apart_by_hand(a, b)]

@@ -102,16 +102,15 @@ def test_parts_that_do_not_fit_are_asked_for_once_a_window(
 def test_pictures_are_decoded_before_they_are_asked_for(
     make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cirray.datasets import streaming
+    from cirray.datasets import pictures, streaming
 
     decoded, second = [], threading.Event()
-    decode = streaming.decode
 
     def watched(data: bytes) -> Any:
         decoded.append(data)
         if len(set(decoded)) == 2:
             second.set()
-        return decode(data)
+        return pictures.decode(data)
 
     monkeypatch.setattr(streaming, "decode", watched)
     found = stream(make_dataset(ITEMS)).batches(np.array([row]) for row in range(ITEMS))
