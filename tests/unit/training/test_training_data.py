@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -90,9 +89,7 @@ def test_streamed_batches_are_those_of_the_cache(dataset: PreparedDataset) -> No
 
 
 @pytest.mark.parametrize("how", ["cache", "stream"])
-def test_an_epoch_that_starts_in_the_middle_has_the_batches_that_were_left(
-    dataset: PreparedDataset, how: str
-) -> None:
+def test_an_epoch_that_starts_in_the_middle_has_the_batches_left(dataset: PreparedDataset, how: str) -> None:
     run = config(f"training.pixels={how}", f"training.augmentations={AUGMENTATIONS}")
     whole = list(data(run, dataset).batches(1, 0, World()))
     rest = list(data(run, dataset).batches(1, 3, World()))
@@ -111,21 +108,9 @@ def test_the_workers_batches_make_up_the_one_of_a_single_worker(dataset: Prepare
             assert torch.equal(torch.cat(parts), getattr(batch, name))
 
 
-def test_workers_draw_augmentations_of_their_own(dataset: PreparedDataset) -> None:
-    run = config(f"training.augmentations={AUGMENTATIONS}")
-    source = data(run, dataset)
-    ranks = [next(source.batches(0, 0, World(rank))) for rank in (0, 1)]
-    assert torch.equal(ranks[0].tokens, ranks[1].tokens)
-    assert not torch.equal(ranks[0].reference, ranks[1].reference)
-
-
-@pytest.mark.parametrize(
-    "change", [lambda run: run, lambda run: override(run, ["training.sampler={name: caption-pairs}"])]
-)
-def test_no_epoch_has_a_word_that_the_vocabulary_lacks(
-    dataset: PreparedDataset, change: Callable[[RunConfig], RunConfig]
-) -> None:
-    source = data(change(config()), dataset)
+@pytest.mark.parametrize("sampler", ["shuffle", "caption-pairs"])
+def test_no_epoch_has_a_word_that_the_vocabulary_lacks(dataset: PreparedDataset, sampler: str) -> None:
+    source = data(config(f"training.sampler={{name: {sampler}}}"), dataset)
     for epoch in range(3):
         for batch in source.batches(epoch, 0, World()):
             inside = torch.arange(batch.tokens.shape[1]) < batch.lengths[:, None]
