@@ -5,7 +5,6 @@ python jobs/benchmark_ingest.py --quick --json ingest.json
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,4 +30,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(typer.run(main))
+    typer.run(main)

@@ -7,36 +7,37 @@ import multiprocessing
 import os
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from cirray.batches import ShuffleConfig
 from cirray.cli.benchmark import Measurement, Results, environment, median
 from cirray.cli.benchmark_pictures import BenchmarkPicturesConfig, write_pictures
 from cirray.cli.memory import PeakMemory
 from cirray.cluster import ray_cluster
 from cirray.composers import ImageOnlyConfig, ModelConfig
 from cirray.config import Config
-from cirray.datasets import CACHE_VARIABLE, PixelCache, PreparedDataset, decode, open_source
+from cirray.datasets import CACHE_VARIABLE, PreparedDataset, decode, open_source
 from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig, Vocabulary
 from cirray.objectives import BatchClassificationConfig
 from cirray.prepare import PrepareConfig, prepare
 from cirray.recipes import RunConfig, TrainingConfig
 from cirray.storage import Location, Root
-from cirray.training.data import TrainingData, make_sampler
+from cirray.training.data import Batch, TrainingData, make_sampler
 from cirray.training.loop import fit
+from cirray.training.progress import EpochReport
 from cirray.training.trainee import Trainee
 from cirray.training.world import World
 
 WORKERS = 2
+WARM_UP = 64
+"""Pictures that a pool of processes gets before it is timed."""
 
 
 class IngestSettings(Config):
@@ -49,7 +50,8 @@ class IngestSettings(Config):
         side: pixels of the pictures that a step takes.
         prepared_side: longest side of prepared pictures.
         memory_images: sizes of the datasets whose preparation's peak memory is measured.
-        repeats: how often each throughput is measured; the median counts.
+        repeats: how often preparing, decoding and the loader are timed; the median counts.
+        rounds: how often training is timed.
         seed: of the pictures.
     """
 
@@ -60,10 +62,11 @@ class IngestSettings(Config):
     prepared_side: int = 256
     memory_images: tuple[int, ...] = (5_000, 50_000)
     repeats: int = 3
+    rounds: int = 7
     seed: int = 7
 
 
-QUICK = IngestSettings(images=400, steps=10, memory_images=(200, 400), repeats=1)
+QUICK = IngestSettings(images=256, steps=8, memory_images=(128, 256), repeats=1, rounds=3)
 
 
 def run_benchmark(settings: IngestSettings, source: Path | None = None) -> Results:
@@ -91,8 +94,8 @@ def _measure_prepare(results: Results, settings: IngestSettings, pictures: Path,
     _prepare(root, "warm-up", write_pictures(folder / "warm-up", 8, settings.seed), settings)
     rates: dict[str, list[float]] = {"decoder": [], "loader": [], "prepare": []}
     for repeat in range(settings.repeats):
-        rates["decoder"].append(_rate(len(files), partial(_decode_alone, files, settings.prepared_side)))
-        rates["loader"].append(_rate(len(files), partial(_load, files, settings.prepared_side)))
+        rates["decoder"].append(_decode_alone(files, settings.prepared_side))
+        rates["loader"].append(_load(files, settings.prepared_side))
         rates["prepare"].append(_rate(len(files), partial(_prepare, root, f"timed-{repeat}", pictures, settings)))
     decoder, loader, prepared = (median(each) for each in rates.values())
     results.add(
@@ -115,7 +118,8 @@ def _prepare(root: Root, name: str, pictures: Path, settings: IngestSettings) ->
     config = PrepareConfig(
         reader=BenchmarkPicturesConfig(),
         max_image_side=settings.prepared_side,
-        part_rows=256,
+        # Small enough that every core has parts to work on until the end.
+        part_rows=max(16, min(256, settings.images // (8 * (os.cpu_count() or 1)))),
     )
     prepare(root, name, Location.parse(str(pictures)), config)
 
@@ -132,9 +136,12 @@ def _decode_file(side: int, path: str) -> bytes:
     return buffer.getvalue()
 
 
-def _decode_alone(files: list[str], side: int) -> None:
+def _decode_alone(files: list[str], side: int) -> float:
+    """Return pictures per second of a process for each core; that they start is not counted."""
+    work = partial(_decoded_size, side)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        pool.map(partial(_decoded_size, side), files, chunksize=16)
+        pool.map(work, files[:WARM_UP], chunksize=1)
+        return _rate(len(files), lambda: pool.map(work, files, chunksize=16))
 
 
 def _decoded_size(side: int, path: str) -> int:
@@ -152,16 +159,24 @@ class _Files(TorchDataset[bytes]):
         return _decode_file(self._side, self._files[index])
 
 
-def _load(files: list[str], side: int) -> None:
+def _load(files: list[str], side: int) -> float:
+    """Return pictures per second of torch's loader; that its workers start is not counted."""
+    order = list(range(min(WARM_UP, len(files))))
     loader = DataLoader(
-        _Files(files, side), batch_size=32, num_workers=WORKERS, collate_fn=list, multiprocessing_context="spawn"
+        _Files(files, side),
+        batch_size=32,
+        sampler=order,
+        num_workers=WORKERS,
+        collate_fn=list,
+        multiprocessing_context="spawn",
+        persistent_workers=True,
     )
-    for _ in loader:
-        pass
+    sum(1 for _ in loader)
+    order[:] = range(len(files))
+    return _rate(len(files), lambda: sum(1 for _ in loader))
 
 
-def _config(settings: IngestSettings, pixels: str) -> RunConfig:
-    training = {"epochs": 1, "batch_size": settings.batch_size, "pixels": pixels}
+def _config(settings: IngestSettings) -> RunConfig:
     return RunConfig(
         name="benchmark/ingest",
         dataset="benchmark",
@@ -172,14 +187,20 @@ def _config(settings: IngestSettings, pixels: str) -> RunConfig:
             composer=ImageOnlyConfig(dim=64),
         ),
         objective=BatchClassificationConfig(),
-        training=TrainingConfig(sampler=ShuffleConfig(), **training),  # type: ignore[arg-type] # mixed values
+        training=TrainingConfig(epochs=1, batch_size=settings.batch_size),
     )
 
 
-@dataclass(frozen=True)
-class _Run:
-    rate: float
-    waiting: float
+class _Ready(TrainingData):
+    """Batches that were made beforehand: what no ingest can be faster than."""
+
+    def __init__(self, data: TrainingData) -> None:
+        self.pixels, self.steps = data.pixels, data.steps
+        self._ready = list(data.batches(0, 0, World()))
+
+    def batches(self, epoch: int, first_step: int, world: World) -> Generator[Batch, None, None]:
+        """Yield the batches of the first epoch."""
+        yield from self._ready[first_step:]
 
 
 def _measure_training(results: Results, settings: IngestSettings, dataset: PreparedDataset) -> None:
@@ -187,50 +208,60 @@ def _measure_training(results: Results, settings: IngestSettings, dataset: Prepa
     started = time.perf_counter()
     cache = open_source(dataset, size, "cache")
     filling = time.perf_counter() - started
-    stream = open_source(dataset, size, "stream")
-    memory = PixelCache(cache.pixels[:].copy()) if isinstance(cache, PixelCache) else cache
-    sources = {"memory": memory, "cache": cache, "stream": stream}
-    # In turn, so that what else the machine does falls on all alike.
-    runs: dict[str, list[_Run]] = {name: [] for name in sources}
-    first: dict[str, float] = {}
-    for repeat in range(settings.repeats + 1):
-        for name, source in sources.items():
-            run, latency = _train(settings, dataset, source)
-            first.setdefault(name, latency)
-            if repeat:  # the first is the warm-up
-                runs[name].append(run)
-    rates = {name: median([run.rate for run in each]) for name, each in runs.items()}
+    config = _config(settings)
+    sampler = make_sampler(config, dataset)
+    vocabulary = Vocabulary.of(sampler.texts())
+    cached = TrainingData(config, sampler, vocabulary, cache)
+    streamed = TrainingData(config, sampler, vocabulary, open_source(dataset, size, "stream"))
     results.add(
         Measurement("filling the cache", dataset.items.num_rows / filling, "img/s"),
-        Measurement("first batch, cache filled", first["cache"], "s"),
-        Measurement("first batch, streamed", first["stream"], "s", note="the node's mirror of the parts included"),
-        *(Measurement(f"training, {name}", rate, "triplets/s") for name, rate in rates.items()),
-        Measurement("training, cache / memory", rates["cache"] / rates["memory"], "ratio", goal=0.97),
+        Measurement("first batch, cache filled", _first_batch(cached), "s"),
+        Measurement("first batch, streamed", _first_batch(streamed), "s", note="with the node's mirror of the parts"),
+    )
+    # In turn, so that what else the machine does falls on all alike; the first round is the warm-up.
+    data = {"memory": _Ready(cached), "cache": cached, "stream": streamed}
+    rounds = [
+        {name: _train(config, settings, each, vocabulary) for name, each in data.items()}
+        for _ in range(settings.rounds + 1)
+    ]
+    rates = {name: [each[name].triplets_per_s for each in rounds[1:]] for name in data}
+    results.add(
+        *(Measurement(f"training, {name}", median(each), "triplets/s") for name, each in rates.items()),
+        Measurement("training, cache / memory", _ratio(rates["cache"], rates["memory"]), "ratio", goal=0.97),
         Measurement(
-            "training, stream / memory", rates["stream"] / rates["memory"], "ratio", note="decodes each step"
+            "training, stream / memory", _ratio(rates["stream"], rates["memory"]), "ratio", note="decodes on and on"
         ),
-        Measurement("waiting, cache", median([run.waiting for run in runs["cache"]]), "ratio"),
+        Measurement(
+            "waiting, cache",
+            median([each["cache"].waiting for each in rounds[1:]]),
+            "ratio",
+            note="share of the time",
+        ),
     )
 
 
-def _train(settings: IngestSettings, dataset: PreparedDataset, source: Any) -> tuple[_Run, float]:
-    config = _config(settings, "auto")
-    sampler = make_sampler(config, dataset)
-    vocabulary = Vocabulary.of(sampler.texts())
-    data = TrainingData(config, sampler, vocabulary, source)
-    # As many epochs as give the steps that are asked for.
+def _ratio(ours: list[float], theirs: list[float]) -> float:
+    """Return the median of the ratios of one round each."""
+    return median([our / their for our, their in zip(ours, theirs, strict=True)])
+
+
+def _first_batch(data: TrainingData) -> float:
+    started = time.perf_counter()
+    with closing(data.batches(0, 0, World())) as batches:
+        next(batches)
+        return time.perf_counter() - started
+
+
+def _train(config: RunConfig, settings: IngestSettings, data: TrainingData, vocabulary: Vocabulary) -> EpochReport:
+    """Train for as many epochs as have the steps that are asked for, and return what they came to."""
     epochs = -(-settings.steps // data.steps)
     config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": epochs})})
     trainee = Trainee.build(config, len(vocabulary), data.steps, torch.device("cpu"))
-    started = time.perf_counter()
-    batches = data.batches(0, 0, World())
-    next(batches)
-    latency = time.perf_counter() - started
-    batches.close()
     history = fit(config, data, trainee).history
     seconds = sum(report.seconds for report in history)
     waiting = sum(report.waiting * report.seconds for report in history) / seconds
-    return _Run(epochs * data.steps * settings.batch_size / seconds, waiting), latency
+    rate = epochs * data.steps * config.training.batch_size / seconds
+    return history[-1].model_copy(update={"seconds": seconds, "triplets_per_s": rate, "waiting": waiting})
 
 
 def _measure_memory(results: Results, settings: IngestSettings, folder: Path) -> None:
