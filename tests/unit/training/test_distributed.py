@@ -18,8 +18,8 @@ from cirray.errors import TrainingError
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Root
 from cirray.training import Scaling, distributed, run_fingerprint, train, worker
-from cirray.training.checkpoint import Progress, save_checkpoint
-from cirray.training.loop import EpochReport
+from cirray.training.checkpoint import save_checkpoint
+from cirray.training.progress import EpochReport, Progress
 from cirray.training.trainee import Trainee
 from tests.service_world import DATASET, put_world
 
