@@ -76,7 +76,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--world", choices=list(worlds), action="append", help="only this one; may be repeated")
     options = parser.parse_args(arguments)
     chosen = [worlds[name] for name in options.world or WORLDS]
-    results = Results("worlds", {"quick": options.quick})
+    results = Results("worlds", {"quick": options.quick, "worlds": [world.name for world in chosen]})
     if options.quick:
         results.add(*(row for world in chosen for row in sample(world)))
     else:

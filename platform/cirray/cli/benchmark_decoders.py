@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +13,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from cirray.datasets import decode
+from cirray.cluster import usable_cores
+from cirray.datasets.pictures import decode_at
 
 WORKERS = 2
 WARM_UP = 64
@@ -29,9 +29,9 @@ def rate(count: int, work: Callable[[], object]) -> float:
 
 
 def _decode_file(side: int, path: str) -> bytes:
-    """Read, decode, scale down and encode a picture, as preparation does by `max_image_side`."""
-    image = decode(Path(path).read_bytes())
-    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=None)
+    """Read, decode, scale down and encode a picture, as preparation does by the rule "longest-side"."""
+    image, full = decode_at(Path(path).read_bytes(), partial(_fitted, side))
+    image = image.resize(_fitted(side, *full), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     if path.endswith(".png"):
         image.save(buffer, format="PNG")
@@ -40,10 +40,15 @@ def _decode_file(side: int, path: str) -> bytes:
     return buffer.getvalue()
 
 
+def _fitted(side: int, width: int, height: int) -> tuple[int, int]:
+    share = min(1.0, side / max(width, height))
+    return round(width * share), round(height * share)
+
+
 def decode_alone(files: list[str], side: int) -> float:
     """Return pictures per second of a process for each core; that they start is not counted."""
     work = partial(_decoded_size, side)
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+    with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:
         pool.map(work, files[:WARM_UP], chunksize=1)
         return rate(len(files), lambda: pool.map(work, files, chunksize=16))
 

@@ -17,7 +17,7 @@ from cirray.cli.benchmark import Measurement, Results
 from cirray.cli.benchmark_decoders import WORKERS, decode_alone, load, rate
 from cirray.cli.benchmark_pictures import BenchmarkPicturesConfig, write_pictures
 from cirray.cli.memory import PeakMemory
-from cirray.cluster import ray_cluster
+from cirray.cluster import ray_cluster, usable_cores
 from cirray.composers import ImageOnlyConfig, ModelConfig
 from cirray.config import Config
 from cirray.datasets import CACHE_VARIABLE, PreparedDataset, open_source
@@ -104,9 +104,10 @@ def _measure_prepare(results: Results, settings: IngestSettings, pictures: Path,
 def _prepare(root: Root, name: str, pictures: Path, settings: IngestSettings) -> None:
     config = PrepareConfig(
         reader=BenchmarkPicturesConfig(),
-        max_image_side=settings.prepared_side,
+        resize="longest-side",
+        size=settings.prepared_side,
         # Small enough that every core has parts to work on until the end.
-        part_rows=max(16, min(256, settings.images // (8 * (os.cpu_count() or 1)))),
+        part_rows=max(16, min(256, settings.images // (8 * usable_cores()))),
     )
     prepare(root, name, Location.parse(str(pictures)), config)
 
