@@ -52,7 +52,7 @@ class PairSampler(Sampler):
             raise ConfigError(
                 f"No two of the {len(self.pool.items.members)} training items are one apart, as the sampler "
                 f"{self.config.name!r} wants them.",
-                hint="Set training.sampler.name to shuffle, which takes the triplets of the dataset.",
+                hint="Set training.sampler to {name: shuffle}, which takes the triplets of the dataset.",
             )
         return super().steps(batch_size)
 

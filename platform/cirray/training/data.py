@@ -59,7 +59,7 @@ def make_sampler(config: RunConfig, dataset: PreparedDataset, triplets: pa.Table
         raise DataError(
             f"Split {config.split!r} of dataset {dataset.name!r} has no triplets, which the sampler "
             f"{training.sampler.name!r} needs.",
-            hint="Set training.sampler.name to caption-pairs or attribute-pairs, which make pairs of the items.",
+            hint="Set training.sampler to {name: caption-pairs} or {name: attribute-pairs}, which pair items.",
         )
     return samplers[training.sampler.name](training.sampler, pool)
 

@@ -101,6 +101,23 @@ def test_after_a_change_of_the_code_a_run_is_another_run(
     assert run_fingerprint(config, dataset, Scaling()) != before
 
 
+def test_what_no_weight_depends_on_makes_no_other_run(dataset: PreparedDataset, config: RunConfig) -> None:
+    before = run_fingerprint(config, dataset, Scaling())
+    elsewise = override(config, ["training.pixels=stream", "training.checkpoint_every_steps=7"])
+    assert run_fingerprint(elsewise, dataset, Scaling()) == before
+    assert run_fingerprint(override(config, ["training.joiner=,"]), dataset, Scaling()) != before
+
+
+@pytest.mark.parametrize("module", ["cirray.batches", "cirray.datasets.caption_pairs", "cirray.datasets.streaming"])
+def test_code_that_makes_batches_decides_which_run_it_is(
+    module: str, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_fingerprint(config, dataset, Scaling())
+    others = tuple(name for name in distributed.DECIDING_CODE if name != module)
+    monkeypatch.setattr(distributed, "DECIDING_CODE", others)
+    assert run_fingerprint(config, dataset, Scaling()) != before
+
+
 @pytest.mark.parametrize("cpus", range(2, 20))
 @pytest.mark.parametrize("workers", range(1, 40))
 def test_workers_leave_a_whole_cpu_for_data(cpus: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
