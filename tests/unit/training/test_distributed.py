@@ -105,7 +105,7 @@ def test_what_no_weight_depends_on_makes_no_other_run(dataset: PreparedDataset, 
     before = run_fingerprint(config, dataset, Scaling())
     elsewise = override(config, ["training.pixels=stream", "training.checkpoint_every_steps=7"])
     assert run_fingerprint(elsewise, dataset, Scaling()) == before
-    assert run_fingerprint(override(config, ["training.joiner=,"]), dataset, Scaling()) != before
+    assert run_fingerprint(override(config, ["training.joiner=or"]), dataset, Scaling()) != before
 
 
 @pytest.mark.parametrize("module", ["cirray.batches", "cirray.datasets.caption_pairs", "cirray.datasets.streaming"])
