@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from cirray.cli.benchmark import Measurement, show
+from cirray.cli.benchmark import Measurement, Results
 from cirray.cli.display import Display
 from cirray.cluster import ray_cluster
 from cirray.datasets.worlds import Picture, WorldKind, worlds, write_world
@@ -71,17 +72,18 @@ def main(arguments: list[str]) -> int:
     """Measure, print, and return 1 where a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="under a minute: a sample, extrapolated")
-    parser.add_argument("--json", metavar="PATH", help="write the numbers there as well")
+    parser.add_argument("--json", metavar="PATH", type=Path, help="write the numbers there as well")
     parser.add_argument("--world", choices=list(worlds), action="append", help="only this one; may be repeated")
     options = parser.parse_args(arguments)
     chosen = [worlds[name] for name in options.world or WORLDS]
+    results = Results("worlds", {"quick": options.quick, "worlds": [world.name for world in chosen]})
     if options.quick:
-        rows = [row for world in chosen for row in sample(world)]
+        results.add(*(row for world in chosen for row in sample(world)))
     else:
         with ray_cluster():
-            rows = [row for world in chosen for row in whole(world)]
-    show("Synthetic worlds" + (" (a sample)" if options.quick else ""), rows, options.json)
-    return int(any(row.holds is False for row in rows))
+            results.add(*(row for world in chosen for row in whole(world)))
+    results.report(options.json)
+    return int(results.missed)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import ray
@@ -23,6 +21,7 @@ from cirray.evaluation import evaluate, protocols
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Artifact, Location, Root
 from cirray.training import Heartbeat, Scaling, train
+from cirray.training.progress import EpochReport, Progress
 
 pytestmark = pytest.mark.ray
 
@@ -54,16 +53,22 @@ def losses(bundle: Artifact) -> list[float]:
     return [epoch["losses"]["total"] for epoch in bundle.manifest.details["history"]]
 
 
-def registered_history(root: Path) -> list[dict[str, Any]]:
-    """Return the reports of the epochs in the checkpoint that the only run under `root` would go on from."""
+def registered_progress(root: Path) -> Progress | None:
+    """Return the progress in the checkpoint that the only run under `root` would go on from."""
     try:
         (snapshot,) = (root / "runs").glob("*/checkpoint_manager_snapshot.json")
-        (progress,) = (root / "runs").glob("*/epoch-*/progress.json")
-        named = progress.parent.name in snapshot.read_text()
-        history: list[dict[str, Any]] = json.loads(progress.read_text())["history"]
+        (path,) = (root / "runs").glob("*/epoch-*/progress.json")
+        named = path.parent.name in snapshot.read_text()
+        progress = Progress.model_validate_json(path.read_text())
     except (ValueError, OSError):  # none yet, or two for a moment, or one half written
-        return []
-    return history if named else []
+        return None
+    return progress if named else None
+
+
+def resumed(bundle: Artifact, progress: Progress) -> bool:
+    """Return whether the epochs of `progress` are in the bundle: done again, they would have taken another time."""
+    history = [EpochReport.model_validate(each) for each in bundle.manifest.details["history"]]
+    return tuple(history[: len(progress.history)]) == progress.history
 
 
 @pytest.fixture(scope="module")
@@ -96,25 +101,32 @@ def test_a_run_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_been(
 ) -> None:
     root = root_with_data(css_root, str(tmp_path))
     killed: list[int] = []
-    kept: list[dict[str, Any]] = []
+    kept: list[Progress] = []
     later_steps: list[int] = []
 
     def kill_once(heartbeat: Heartbeat) -> None:
         if killed and heartbeat.pid not in killed:
             later_steps.append(heartbeat.step)
-        if not killed and heartbeat.step < heartbeat.steps and (history := registered_history(tmp_path)):
-            kept.extend(history)
+        if killed or heartbeat.step >= heartbeat.steps:
+            return
+        progress = registered_progress(tmp_path)
+        # In the middle of an epoch, and not of the first: both what is done and what is half done must be kept.
+        if progress and progress.history and progress.partial.steps:
+            kept.append(progress)
             killed.append(heartbeat.pid)
             os.kill(heartbeat.pid, signal.SIGKILL)
 
-    bundle, _ = train(root, config(), dataset_of(root), TWO_WORKERS, on_heartbeat=kill_once)
+    often = config("training.checkpoint_every_steps=1")
+    bundle, _ = train(root, often, dataset_of(root), TWO_WORKERS, on_heartbeat=kill_once)
     assert len(killed) == 1
     assert [epoch["epoch"] for epoch in bundle.manifest.details["history"]] == list(range(1, EPOCHS + 1))
     # Gone on with, not begun anew: no epoch was done twice, which would have taken another time.
-    assert bundle.manifest.details["history"][: len(kept)] == kept
+    (progress,) = kept
+    assert resumed(bundle, progress)
     steps_in_epoch = dataset_of(root).triplets("train").num_rows // 32
     assert later_steps
-    assert min(later_steps) > len(kept) * steps_in_epoch
+    assert min(later_steps) > len(progress.history) * steps_in_epoch + progress.partial.steps
+    assert bundle.manifest.details["history"][len(progress.history)]["seconds"] > progress.partial.seconds
     # Same seed, same number of workers: not only similar, but the very same weights.
     assert losses(bundle) == losses(undisturbed[1])
     assert bundle.entry("model.safetensors").sha256 == undisturbed[1].entry("model.safetensors").sha256
@@ -146,17 +158,17 @@ def test_a_run_whose_driver_is_killed_goes_on_when_it_is_started_again(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
-        while not (kept := registered_history(tmp_path)):
+        while not (progress := registered_progress(tmp_path)) or not progress.history:
             assert driver.poll() is None, "the driver ended before its first checkpoint"
             time.sleep(0.05)  # a checkpoint is a file that appears; nothing tells of it
     finally:
         driver.kill()
     assert driver.wait() == -signal.SIGKILL
-    assert len(kept) < EPOCHS
+    assert len(progress.history) < EPOCHS
 
     bundle, trained = train(root, config(), dataset_of(root), TWO_WORKERS)
     assert trained
-    assert bundle.manifest.details["history"][: len(kept)] == kept
+    assert resumed(bundle, progress)
     assert losses(bundle) == losses(undisturbed[1])
     assert bundle.entry("model.safetensors").sha256 == undisturbed[1].entry("model.safetensors").sha256
 
@@ -164,10 +176,12 @@ def test_a_run_whose_driver_is_killed_goes_on_when_it_is_started_again(
 def test_the_same_seed_gives_the_same_metrics_twice(
     undisturbed: tuple[Root, Artifact], css_root: str, bucket: str, tmp_path: Path
 ) -> None:
-    """Train once more, with checkpoints and bundle in a bucket this time, and compare."""
+    """Train once more, with data, checkpoints and bundle in a bucket and pictures streamed this time, and compare."""
     root = root_with_data(css_root, f"{bucket}/{tmp_path.name}")
-    bundle, trained = train(root, config(), dataset_of(root), TWO_WORKERS)
+    bundle, trained = train(root, config("training.pixels=stream"), dataset_of(root), TWO_WORKERS)
     assert trained
+    sources = [{epoch["pixels"] for epoch in each.manifest.details["history"]} for each in (undisturbed[1], bundle)]
+    assert sources == [{"cache"}, {"stream"}]
     assert losses(bundle) == losses(undisturbed[1])
     recalls = [
         evaluate(Bundle.open(artifact), dataset_of(each), "test", protocols["standard"]).metrics

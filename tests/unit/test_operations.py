@@ -51,7 +51,7 @@ def root(tmp_path: Path) -> Root:
 @pytest.fixture
 def re_ranker(root: Root, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setitem(composers._entries, "test-re-ranker", ReRanker)
-    monkeypatch.setattr(evaluation, "open_pixels", lambda *_: pytest.fail("pictures were decoded"))
+    monkeypatch.setattr(evaluation, "open_source", lambda *_: pytest.fail("pictures were decoded"))
     vocabulary = Vocabulary.of(["make red"])
     config = ModelConfig(
         preprocessing=Preprocessing(height=8, width=8),

@@ -15,6 +15,7 @@ MEASURING_CODE = (
     "cirray.composers",
     "cirray.datasets.pictures",
     "cirray.datasets.pixels",
+    "cirray.datasets.streaming",
     "cirray.encoders",
     "cirray.evaluation",
 )

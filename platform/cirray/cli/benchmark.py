@@ -1,4 +1,4 @@
-"""What benchmark jobs print: one table for people, and the same numbers as JSON for machines."""
+"""What all benchmark jobs print: a table for people, and a list of measurements with the machine for programs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from cirray.cluster import usable_cores
 from cirray.storage import library_versions
 
 
@@ -23,10 +24,11 @@ class Measurement:
 
     Attributes:
         name: what was measured.
-        value: in `unit`.
-        unit: such as "s" or "images/s".
+        value: of it, in `unit`.
+        unit: such as "s", "images/s" or "ratio".
         goal: in words, such as "≤ 600"; empty where there is none.
         holds: whether the goal is met; None where there is none.
+        note: how to read it.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Measurement:
     unit: str
     goal: str = ""
     holds: bool | None = None
+    note: str = ""
 
     @classmethod
     def at_most(cls, name: str, value: float, unit: str, goal: float) -> Measurement:
@@ -46,35 +49,68 @@ class Measurement:
         return cls(name, value, unit, f"≥ {goal:g}", value >= goal)
 
 
+@dataclass
+class Results:
+    """The measurements of one benchmark, with how they were made.
+
+    Attributes:
+        benchmark: its name.
+        settings: that it ran with.
+        measurements: in their order.
+    """
+
+    benchmark: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    measurements: list[Measurement] = field(default_factory=list)
+
+    def add(self, *measurements: Measurement) -> None:
+        """Append measurements."""
+        self.measurements.extend(measurements)
+
+    @property
+    def missed(self) -> bool:
+        """Whether a goal is not met."""
+        return any(each.holds is False for each in self.measurements)
+
+    def report(self, json_path: Path | None = None) -> None:
+        """Print a table and the machine, and write the JSON to `json_path` where one is given."""
+        here = machine()
+        # A log is no terminal, and lines should not be broken in it.
+        console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
+        console.print(self._table())
+        console.print("{cores} cores, {processor}, load {load_1min}, Python {python}".format(**here))
+        if json_path is not None:
+            origin = {
+                "benchmark": self.benchmark,
+                "settings": self.settings,
+                "machine": here,
+                "versions": library_versions(),
+                "date": datetime.now(UTC).date().isoformat(),
+            }
+            rows = [{**asdict(each), **origin} for each in self.measurements]
+            json_path.write_text(json.dumps(rows, indent=1) + "\n")
+
+    def _table(self) -> Table:
+        table = Table(title=self.benchmark)
+        for column in ("measured", "value", "unit", "goal", "holds", "note"):
+            table.add_column(column, justify="right" if column == "value" else "left")
+        for row in self.measurements:
+            value = f"{row.value:.4g}" if row.value < 1000 else f"{row.value:,.0f}"
+            holds = {None: "", True: "yes", False: "no"}[row.holds]
+            table.add_row(row.name, value, row.unit, row.goal, holds, row.note)
+        return table
+
+
 def machine() -> dict[str, Any]:
-    """Return what numbers of this machine should be read with: its cores, its load, and the versions of libraries."""
+    """Return what numbers of this machine should be read with: its cores, its memory, and its load."""
     return {
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "load_1min": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
-        "versions": library_versions(),
     }
-
-
-def show(title: str, measurements: Sequence[Measurement], json_path: str | None = None) -> None:
-    """Print measurements as a table, and write them with what `machine` says to `json_path` where one is given."""
-    table = Table(title=title)
-    for column in ("measured", "value", "unit", "goal", "holds"):
-        table.add_column(column, justify="right" if column == "value" else "left")
-    for row in measurements:
-        holds = "" if row.holds is None else "yes" if row.holds else "no"
-        value = f"{row.value:.4g}" if row.value < 1000 else f"{row.value:,.0f}"
-        table.add_row(row.name, value, row.unit, row.goal, holds)
-    # A log is no terminal, and lines should not be broken in it.
-    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120)
-    console.print(table)
-    here = machine()
-    console.print(f"{here['cores']} cores, {here['processor']}, load {here['load_1min']}, Python {here['python']}")
-    if json_path:
-        rows = [{**asdict(row), "machine": here} for row in measurements]
-        Path(json_path).write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def _processor() -> str:

@@ -4,10 +4,11 @@ Importing registers all readers.
 """
 
 from cirray.datasets import readers
+from cirray.datasets.cache_space import CACHE_VARIABLE, LIMIT_VARIABLE, CacheFullError, CacheSpace, cache_folder
 from cirray.datasets.caption_pairs import one_word_pairs, replacement_text
 from cirray.datasets.formats import FORMATS
 from cirray.datasets.pictures import MAX_PIXELS, Pixels, decode, to_pixels
-from cirray.datasets.pixels import CACHE_VARIABLE, PixelCache, cache_folder, open_pixels
+from cirray.datasets.pixels import PixelCache, PixelSource, open_pixels
 from cirray.datasets.prepared import ITEM_COLUMNS, PreparedDataset
 from cirray.datasets.schema import (
     DUPLICATES,
@@ -21,6 +22,7 @@ from cirray.datasets.schema import (
     triplets_table,
 )
 from cirray.datasets.source import Reader, Source, SourceTables
+from cirray.datasets.streaming import PixelStream, open_source
 from cirray.datasets.worlds import WriteResult, world_of, write_world
 
 __all__ = [
@@ -30,11 +32,16 @@ __all__ = [
     "HASHES",
     "ITEMS",
     "ITEM_COLUMNS",
+    "LIMIT_VARIABLE",
     "MAX_PIXELS",
     "REJECTS",
     "SOURCE_ITEMS",
     "TRIPLETS",
+    "CacheFullError",
+    "CacheSpace",
     "PixelCache",
+    "PixelSource",
+    "PixelStream",
     "Pixels",
     "PreparedDataset",
     "Reader",
@@ -47,6 +54,7 @@ __all__ = [
     "joined",
     "one_word_pairs",
     "open_pixels",
+    "open_source",
     "readers",
     "replacement_text",
     "to_pixels",

@@ -1,44 +1,76 @@
-"""The node-local pixel cache: every picture of a dataset decoded once a node, then memory-mapped."""
+"""Pixels of all items of a dataset, row by row; and the node-local cache, decoded once, then memory-mapped."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-import uuid
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-from filelock import FileLock
+import numpy.typing as npt
 
+from cirray.datasets.cache_space import CACHE_VARIABLE, CacheSpace, Lease
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import StorageError
 
-CACHE_VARIABLE = "CIRRAY_CACHE_DIR"
+Rows = npt.NDArray[np.int64]
+Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class PixelCache:
-    """Pixels of all items of a dataset.
+class PixelSource(ABC):
+    """Gives pixels of items: row i is item i of `PreparedDataset.items`.
 
     Attributes:
-        pixels: (num_items, H, W, 3) uint8, memory-mapped; row i is item i of `PreparedDataset.items`.
+        kind: "cache" or "stream".
     """
 
-    pixels: Pixels
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def batches(self, batches: Iterable[Rows]) -> Iterator[Pixels]:
+        """Yield the pixels, (n, H, W, 3) uint8, of each batch of rows (n,) in turn."""
+
+    def __getitem__(self, rows: Rows) -> Pixels:
+        """Return the pixels of `rows`."""
+        return next(self.batches([rows]))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what the source holds."""
 
 
-def open_pixels(
-    dataset: PreparedDataset, size: tuple[int, int], progress: Callable[[int, int], None] | None = None
-) -> PixelCache:
+class PixelCache(PixelSource):
+    """Pixels in a file that is mapped into memory.
+
+    Attributes:
+        pixels: (num_items, H, W, 3) uint8, memory-mapped.
+    """
+
+    kind = "cache"
+
+    def __init__(self, pixels: Pixels, lease: Lease | None = None) -> None:
+        self.pixels = pixels
+        self._lease = lease
+
+    def batches(self, batches: Iterable[Rows]) -> Iterator[Pixels]:
+        """Yield the pixels of each batch of rows in turn."""
+        for rows in batches:
+            yield self.pixels[rows]
+
+    def close(self) -> None:
+        """Allow the cache to be evicted."""
+        if self._lease:
+            self._lease.close()
+
+
+def open_pixels(dataset: PreparedDataset, size: tuple[int, int], progress: Progress | None = None) -> PixelCache:
     """Return the pixel cache of `dataset` at `size` (height, width), after filling it if this node has none.
 
-    Only one process of a node fills it, the others wait; a filler that is killed leaves nothing behind that
-    anyone would open.
+    Only one process of a node fills it, the others wait; what a killed filler left is removed and never opened.
+    While the cache that is returned is referred to, nobody evicts it.
 
     Args:
         dataset: whose pictures.
@@ -46,42 +78,38 @@ def open_pixels(
         progress: called with (parts done, parts in all) while filling.
 
     Raises:
+        CacheFullError: it does not fit what the caches of this node may hold.
         StorageError: the cache folder cannot be written.
     """
-    folder = cache_folder()
-    name = f"{dataset.fingerprint[:16]}-{size[0]}x{size[1]}"
-    target = folder / f"{name}.u8.npy"
+    group = f"{dataset.fingerprint[:16]}-{size[0]}x{size[1]}"
+    name = f"{group}.u8.npy"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):
+        space = CacheSpace.of_node()
+        target = space.folder / name
+        lease = space.lease(group)
+        with space.filling(name):
             if not target.exists():
-                _fill(dataset, size, target, progress)
-        return PixelCache(np.load(target, mmap_mode="r"))
+                _fill(dataset, size, space, name, progress)
+        return PixelCache(np.load(target, mmap_mode="r"), lease)
     except OSError as error:
         raise StorageError(
-            f"The pixel cache {target} cannot be made: {error}.",
+            f"The pixel cache {name} cannot be made: {error}.",
             hint=f"Set {CACHE_VARIABLE} to a folder with room.",
         ) from error
 
 
-def cache_folder() -> Path:
-    """Return the folder of this node's caches: `CIRRAY_CACHE_DIR`, or one for this user in the temporary folder."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path(tempfile.gettempdir()) / f"cirray-cache-{os.getuid()}")
-
-
 def _fill(
-    dataset: PreparedDataset,
-    size: tuple[int, int],
-    target: Path,
-    progress: Callable[[int, int], None] | None,
+    dataset: PreparedDataset, size: tuple[int, int], space: CacheSpace, name: str, progress: Progress | None
 ) -> None:
     shape = (dataset.items.num_rows, *size, 3)
-    needed, free = int(np.prod(shape)), shutil.disk_usage(target.parent).free
-    if needed > free:
-        raise OSError(f"{needed:,} bytes are needed where {free:,} are free")
-    aside = target.with_name(f"{uuid.uuid4().hex}.partial")
-    try:
-        pixels = np.lib.format.open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    # NumPy pads its headers to a multiple of 64 bytes; this one, with any shape, is 128 bytes long.
+    with space.create(name, HEADER_BYTES + int(np.prod(shape))) as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        if file.tell() != HEADER_BYTES:
+            raise OSError(f"NumPy wrote a header of {file.tell()} bytes, where {HEADER_BYTES} were kept for it")
+        file.flush()
+        pixels = np.memmap(Path(file.name), np.uint8, mode="r+", offset=HEADER_BYTES, shape=shape)
         row = 0
         # Pillow releases the interpreter lock while it decodes, so threads use every core of the node.
         with ThreadPoolExecutor() as pool:
@@ -93,6 +121,7 @@ def _fill(
                 if progress:
                     progress(done, len(dataset.item_parts))
         pixels.flush()
-        os.replace(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)
+
+
+HEADER_BYTES = 128
+"""Of a NumPy file, before the pixels."""

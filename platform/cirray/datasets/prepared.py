@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import pyarrow as pa
@@ -45,13 +46,19 @@ class DatasetDetails(Config):
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """The items and triplets of one committed dataset version.
+    """The items and triplets of one committed dataset version. May be used from several threads.
+
+    Pickles as its artifact, without what it has read.
 
     Raises:
         ArtifactError: the manifest lists no part of the item table.
     """
 
     artifact: Artifact
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type[PreparedDataset], tuple[Artifact]]:
+        return PreparedDataset, (self.artifact,)
 
     def __post_init__(self) -> None:
         if not self.item_parts:
@@ -121,15 +128,16 @@ class PreparedDataset:
             part, row = self._places[item_id]
         except KeyError:
             raise UnknownItemError(f"Dataset {self.name!r} has no item {item_id!r}.") from None
-        table = self._images(part)
-        return bytes(table[row].as_py())
+        return bytes(self._images(part)[row].as_py())
 
     def _images(self, part: str) -> pa.ChunkedArray:
-        if part not in self._loaded:
-            if len(self._loaded) >= MAX_LOADED_PARTS:
-                self._loaded.pop(next(iter(self._loaded)), None)
-            self._loaded[part] = self.part(part, ["image"])["image"]
-        return self._loaded[part]
+        # Held while a part is read: two threads that want the same one then read it once.
+        with self._lock:
+            if part not in self._loaded:
+                if len(self._loaded) >= MAX_LOADED_PARTS:
+                    self._loaded.pop(next(iter(self._loaded)))
+                self._loaded[part] = self.part(part, ["image"])["image"]
+            return self._loaded[part]
 
     @cached_property
     def _loaded(self) -> dict[str, pa.ChunkedArray]:

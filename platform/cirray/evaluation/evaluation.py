@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol as Interface
 
 import numpy as np
 
 from cirray.datasets.pictures import Pixels
-from cirray.datasets.pixels import open_pixels
+from cirray.datasets.pixels import PixelSource
 from cirray.datasets.prepared import PreparedDataset
+from cirray.datasets.streaming import open_source
 from cirray.evaluation.protocol import Protocol
 from cirray.evaluation.queries import Query, QuerySet, query_sets
 from cirray.evaluation.ranking import Floats, RankingTask, answer_ranks, subset_ranks, target_ranks
@@ -81,16 +83,16 @@ def evaluate(
         DataError: the split and the protocol do not go together.
     """
     sets = query_sets(dataset, split, protocol)
-    pixels = open_pixels(dataset, model.image_size).pixels
-    embedder = _Embedder(model, pixels, progress, _batches(sets))
     apart = protocol.by_category != "no"
     found: dict[str, Metrics] = {}
-    for query_set in sets:
-        task = embedder.task(query_set)
-        categories = [query.category if apart else "" for query in query_set.queries]
-        for category in sorted(set(categories)):
-            of = [number for number, other in enumerate(categories) if other == category]
-            found[category] = _metrics(task, query_set.queries, of, protocol)
+    with closing(open_source(dataset, model.image_size)) as pixels:
+        embedder = _Embedder(model, pixels, progress, _batches(sets))
+        for query_set in sets:
+            task = embedder.task(query_set)
+            categories = [query.category if apart else "" for query in query_set.queries]
+            for category in sorted(set(categories)):
+                of = [number for number, other in enumerate(categories) if other == category]
+                found[category] = _metrics(task, query_set.queries, of, protocol)
     return Evaluation(
         split,
         protocol.name,
@@ -127,7 +129,7 @@ class _Embedder:
     """Embeds in batches, and tells how far it is."""
 
     model: RetrievalModel
-    pixels: Pixels
+    pixels: PixelSource
     progress: Callable[[int, int], None]
     total: int
     done: int = 0

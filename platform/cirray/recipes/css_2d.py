@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cirray.batches import SameReferenceConfig
 from cirray.composers import (
     ComposerConfig,
     ImageOnlyConfig,
@@ -36,7 +37,9 @@ def _css_2d(composer: ComposerConfig, *, epochs: int) -> RunConfig:
             composer=composer,
         ),
         objective=BatchClassificationConfig(),
-        training=TrainingConfig(epochs=epochs, batch_size=256, queries_per_reference=2, learning_rate=5e-3),
+        training=TrainingConfig(
+            epochs=epochs, batch_size=256, sampler=SameReferenceConfig(texts_per_source=2), learning_rate=5e-3
+        ),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SerializeAsAny
 
+from cirray.batches import ShuffleConfig, TextUse, samplers
+from cirray.batches import augmentations as known_augmentations
 from cirray.composers import ModelConfig
 from cirray.config import Choice, Config, chosen_from
 from cirray.objectives import objectives
@@ -20,8 +22,12 @@ class TrainingConfig(Config):
         epochs: passes over the training triplets.
         batch_size: triplets in a step, over all workers together; also the number of candidates that each query
             must pick its target from.
-        queries_per_reference: how many queries in a row share their reference, where it has that many. TIRG's
-            code takes 2 on CSS: a batch full of equal references gives nothing to a model that ignores the text.
+        sampler: which examples an epoch has, and in what order.
+        texts: what becomes of a triplet's several texts.
+        joiner: what stands between texts that are joined.
+        augmentations: random changes of the pictures, in their order.
+        pixels: "cache" decodes every picture once a node, into a file that the workers share; "stream" decodes
+            them ahead of the steps, over and over; "auto" streams where the file does not fit.
         optimizer: "adamw", or "sgd" with momentum 0.9.
         learning_rate: at its highest.
         weight_decay: of the optimiser.
@@ -29,17 +35,23 @@ class TrainingConfig(Config):
         warmup: share of all steps in which the learning rate rises to its highest, in equal steps: with n of them
             the first has 1/n of it.
         gradient_clip: largest norm of the gradient; null for none.
+        checkpoint_every_steps: steps between checkpoints within an epoch; null for one at each epoch's end only.
     """
 
     epochs: int = Field(10, ge=1)
     batch_size: int = Field(32, ge=2)
-    queries_per_reference: int = Field(1, ge=1)
+    sampler: Annotated[SerializeAsAny[Choice], chosen_from(samplers)] = ShuffleConfig()
+    texts: TextUse = "joined"
+    joiner: str = " and "
+    augmentations: tuple[Annotated[SerializeAsAny[Choice], chosen_from(known_augmentations)], ...] = ()
+    pixels: Literal["auto", "cache", "stream"] = "auto"
     optimizer: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup: float = Field(0.05, ge=0, lt=1)
     gradient_clip: float | None = Field(1.0, gt=0)
+    checkpoint_every_steps: int | None = Field(None, ge=1)
 
 
 class RunConfig(Config):

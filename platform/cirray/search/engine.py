@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -110,8 +109,6 @@ class SearchEngine:
         self.version = version
         self.shards = list(shards)
         self._references: References = references or dataset
-        # A dataset keeps parts in a cache that is not made for several threads.
-        self._lock = threading.Lock()
 
     def prepare(self, query: Query) -> PreparedQuery:
         """Return the query with its reference picture.
@@ -194,8 +191,7 @@ class SearchEngine:
 
     def _picture_of(self, item_id: str) -> bytes:
         try:
-            with self._lock:
-                return self._references.image(item_id)
+            return self._references.image(item_id)
         except UnknownItemError:
             raise UnknownItemError(
                 f"There is no item {item_id!r} in index {self.version.name}@{self.version.version}, which was built "

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import bisect
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -38,7 +37,6 @@ class Gallery:
 
     dataset: PreparedDataset
     split: str
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -66,8 +64,7 @@ class Gallery:
             UnknownItemError: it is not in the gallery.
         """
         self.item(item_id)
-        with self._lock:  # the dataset keeps parts in a cache that is not made for several threads
-            return self.dataset.image(item_id)
+        return self.dataset.image(item_id)
 
     def examples(self, limit: int, reference_id: str | None = None) -> list[tuple[GalleryItem, str]]:
         """Return up to `limit` pairs of a reference and a modification text, spread over the split's queries.

@@ -9,20 +9,13 @@ import torch
 from pydantic import ValidationError
 
 from cirray.composers import Retriever
-from cirray.config import Config
 from cirray.errors import TrainingError
-from cirray.training.loop import EpochReport
+from cirray.training.progress import Progress
 from cirray.training.trainee import Trainee
 
 WEIGHTS = "model.safetensors"
 STATE = "training.pt"
 PROGRESS = "progress.json"
-
-
-class Progress(Config):
-    """How far a run is: the reports of the epochs that are done."""
-
-    history: tuple[EpochReport, ...] = ()
 
 
 def save_checkpoint(folder: Path, trainee: Trainee, progress: Progress) -> None:

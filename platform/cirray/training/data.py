@@ -1,7 +1,9 @@
-"""Training triplets in memory, and the batches cut from them."""
+"""From a run's configuration to the batches of each worker."""
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +11,17 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from cirray.datasets.pictures import Pixels
-from cirray.datasets.prepared import PreparedDataset
-from cirray.training.sampling import Ints
+from cirray.batches import Augmentation, Examples, Pool, Sampler, augment, augmentations, samplers
+from cirray.datasets import Pixels, PixelSource, PreparedDataset, triplets_table
+from cirray.encoders import Vocabulary
+from cirray.encoders.vocabulary import Ids
+from cirray.errors import DataError
+from cirray.recipes import RunConfig
+from cirray.training.ahead import ahead
+from cirray.training.randomness import AUGMENTATION, step_seed
+from cirray.training.sampling import worker_share
+from cirray.training.tokens import TokenIds
+from cirray.training.world import World
 
 
 @dataclass(frozen=True)
@@ -24,53 +34,93 @@ class Batch:
     target: Tensor
 
 
-@dataclass(frozen=True)
+def uses_triplets(config: RunConfig) -> bool:
+    """Return whether a run draws from its dataset's triplets, rather than making pairs of the items itself."""
+    return samplers[config.training.sampler.name].uses_triplets
+
+
+def make_sampler(config: RunConfig, dataset: PreparedDataset, triplets: pa.Table | None = None) -> Sampler:
+    """Return the sampler of a run.
+
+    Args:
+        config: of the run.
+        dataset: prepared.
+        triplets: of the run's split, in any order, where they are at hand.
+
+    Raises:
+        ArtifactError: the dataset has no such split.
+        DataError: the split has no triplets, where the sampler needs some, or their targets are not public.
+    """
+    if triplets is None:
+        triplets = _triplets(config, dataset)
+    training = config.training
+    pool = Pool.of(dataset.items, triplets, config.split, training.texts, training.joiner)
+    if uses_triplets(config) and not len(pool):
+        raise DataError(
+            f"Split {config.split!r} of dataset {dataset.name!r} has no triplets, which the sampler "
+            f"{training.sampler.name!r} needs.",
+            hint="Set training.sampler to {name: caption-pairs} or {name: attribute-pairs}, which pair items.",
+        )
+    return samplers[training.sampler.name](training.sampler, pool)
+
+
+def _triplets(config: RunConfig, dataset: PreparedDataset) -> pa.Table:
+    items_only = config.split not in dataset.splits and dataset.gallery(config.split).num_rows > 0
+    if items_only or not uses_triplets(config):
+        return triplets_table([])
+    return dataset.triplets(config.split)
+
+
 class TrainingData:
-    """All training triplets as rows of arrays, and the pixels that they point into.
+    """All that batches are cut from.
 
     Attributes:
-        pixels: (num_items, H, W, 3) uint8.
-        references: (N,) row of `pixels` of each triplet's reference.
-        targets: (N,) row of each triplet's target.
-        tokens: (N, T) token ids.
-        lengths: (N,) number of tokens.
+        pixels: of all items.
+        steps: in an epoch.
     """
 
-    pixels: Pixels
-    references: Ints
-    targets: Ints
-    tokens: Ints
-    lengths: Ints
+    def __init__(self, config: RunConfig, sampler: Sampler, vocabulary: Vocabulary, pixels: PixelSource) -> None:
+        self.pixels = pixels
+        self.steps = sampler.steps(config.training.batch_size)
+        self._config = config
+        self._sampler = sampler
+        self._tokens = TokenIds(vocabulary)
+        self._augmentations: list[Augmentation] = [
+            augmentations[chosen.name](chosen) for chosen in config.training.augmentations
+        ]
 
-    @classmethod
-    def of(cls, dataset: PreparedDataset, pixels: Pixels, triplets: pa.Table) -> TrainingData:
-        """Return the data of tokenised triplets: `TRIPLETS` columns and `tokens`, in any order."""
-        triplets = triplets.sort_by("query_id")
-        row_of = {item: row for row, item in enumerate(dataset.items["item_id"].to_pylist())}
+    def batches(self, epoch: int, first_step: int, world: World) -> Generator[Batch, None, None]:
+        """Yield this worker's batches of an epoch, from a step on; the next ones are made ahead in a thread."""
+        return ahead(self._assemble(epoch, first_step, world))
 
-        def rows(column: str) -> Ints:
-            return np.array([row_of[item] for item in triplets[column].to_pylist()], dtype=np.int64)
+    def _assemble(self, epoch: int, first_step: int, world: World) -> Iterator[Batch]:
+        config = self._config
+        size = config.training.batch_size
+        examples = self._sampler.epoch(size, config.seed, epoch)
+        shares = [
+            examples.take(worker_share(step, size, world.rank, world.size)) for step in range(first_step, self.steps)
+        ]
+        rows = (np.concatenate([share.references, share.targets]) for share in shares)
+        with closing(_closable(self.pixels.batches(rows))) as pictures:
+            for step, (share, pixels) in enumerate(zip(shares, pictures, strict=True), start=first_step):
+                seed = step_seed(config.seed, epoch, step, world.rank, AUGMENTATION)
+                yield self._batch(share, pixels, torch.Generator().manual_seed(seed), world.device)
 
-        texts = triplets["tokens"].to_pylist()
-        lengths = np.array([len(text) for text in texts], dtype=np.int64)
-        tokens = np.zeros((len(texts), max(lengths, default=1)), dtype=np.int64)
-        for row, text in zip(tokens, texts, strict=True):
-            row[: len(text)] = text
-        return cls(pixels, rows("reference_id"), rows("target_id"), tokens, lengths)
+    def _batch(self, share: Examples, pixels: Pixels, generator: torch.Generator, device: torch.device) -> Batch:
+        ids, lengths = self._tokens(share.texts)
+        reference, target = _tensor(pixels, device).split(len(share))
+        if self._augmentations:
+            reference, target = augment(self._augmentations, reference, target, generator)
+        return Batch(reference, _tensor(ids, device), _tensor(lengths, device), target)
 
-    def __len__(self) -> int:
-        """Return the number of triplets."""
-        return len(self.references)
 
-    def batch(self, rows: Ints, device: torch.device) -> Batch:
-        """Return the batch of the triplets in `rows`, on `device`."""
+def _tensor(values: Ids | Pixels, device: torch.device) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    if device.type == "cuda":
+        # From pinned memory, the copy goes on while the previous step computes.
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
-        def tensor(values: Ints | Pixels) -> Tensor:
-            return torch.from_numpy(np.ascontiguousarray(values)).to(device, non_blocking=True)
 
-        return Batch(
-            reference=tensor(self.pixels[self.references[rows]]),
-            tokens=tensor(self.tokens[rows]),
-            lengths=tensor(self.lengths[rows]),
-            target=tensor(self.pixels[self.targets[rows]]),
-        )
+def _closable(pixels: Iterator[Pixels]) -> Generator[Pixels, None, None]:
+    yield from pixels

@@ -18,7 +18,7 @@ from cirray.bundles import BundleDetails, save_bundle
 from cirray.cluster import own_errors, ray_cluster
 from cirray.composers import Retriever
 from cirray.config import Config
-from cirray.datasets import PreparedDataset, joined
+from cirray.datasets import PreparedDataset
 from cirray.encoders import Vocabulary
 from cirray.errors import ConfigError, TrainingError
 from cirray.recipes import RunConfig
@@ -26,10 +26,11 @@ from cirray.storage import Artifact, Location, Root, code_fingerprint, fingerpri
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.training.board import Heartbeat, watched
 from cirray.training.checkpoint import load_progress, load_weights
+from cirray.training.data import make_sampler, uses_triplets
 from cirray.training.failures import GiveUp, told
-from cirray.training.loop import EpochReport
-from cirray.training.sampling import check_divisible, steps_in_epoch
-from cirray.training.tokens import tokenised
+from cirray.training.progress import EpochReport
+from cirray.training.rows import triplet_rows
+from cirray.training.sampling import check_divisible
 from cirray.training.trainee import Trainee
 from cirray.training.worker import TRIPLETS, Assignment, work
 
@@ -37,14 +38,21 @@ NUM_CHECKPOINTS = 1
 """Kept of each run: the last. Ray deletes the one before it only after it has written down that the last is whole."""
 
 DECIDING_CODE = (
+    "cirray.batches",
     "cirray.composers",
+    "cirray.datasets.caption_pairs",
     "cirray.datasets.pictures",
     "cirray.datasets.pixels",
+    "cirray.datasets.schema",
+    "cirray.datasets.streaming",
     "cirray.encoders",
     "cirray.objectives",
     "cirray.training",
 )
 """What decides the weights that a configuration leads to: after a change there, a run is another run."""
+
+NO_MATTER = {"pixels", "checkpoint_every_steps"}
+"""Settings of training that no weight depends on: a run may go on with others."""
 
 
 class Scaling(Config):
@@ -77,7 +85,7 @@ def run_fingerprint(config: RunConfig, dataset: PreparedDataset, scaling: Scalin
     """Return the fingerprint of all that decides a run's weights."""
     return fingerprint(
         {
-            "config": config.model_dump(mode="json"),
+            "config": config.model_dump(mode="json", exclude={"training": NO_MATTER}),
             "dataset": dataset.fingerprint,
             "workers": scaling.workers,
             "gpu": scaling.gpu,
@@ -118,11 +126,11 @@ def train(
     if finished := shelf.has(identity):
         bundle = Artifact.open(shelf.version(identity), shelf.kind)
     else:
-        triplets = dataset.triplets(config.split)
         check_divisible(config.training.batch_size, scaling.workers)
-        steps_in_epoch(triplets.num_rows, config.training.batch_size)
-        texts = [joined(texts) for texts in triplets["texts"].to_pylist()]
-        vocabulary = Vocabulary.of(texts, config.model.tokenizer, config.model.on_unknown)
+        sampler = make_sampler(config, dataset)
+        # In a worker, a batch that is larger than the data would count as a failure.
+        sampler.steps(config.training.batch_size)
+        vocabulary = Vocabulary.of(sampler.texts(), config.model.tokenizer, config.model.on_unknown)
         _check_buildable(config, len(vocabulary))
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
@@ -157,14 +165,14 @@ def _fit(
         trainer = TorchTrainer(
             work,
             train_loop_config={
-                "assignment": Assignment(config, dataset.artifact.place, len(vocabulary), board),
+                "assignment": Assignment(config, dataset.artifact.place, vocabulary, board),
             },
             torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo", timeout_s=scaling.timeout_s),
             scaling_config=ray.train.ScalingConfig(
                 num_workers=scaling.workers, use_gpu=scaling.gpu, resources_per_worker=_resources(scaling)
             ),
             run_config=_run_config(root, config, scaling, identity),
-            datasets={TRIPLETS: tokenised(dataset, config.split, vocabulary)},
+            datasets={TRIPLETS: triplet_rows(dataset, config.split)} if uses_triplets(config) else {},
             # Every worker reads all rows and takes its share of each batch: which triplets make a batch must
             # follow from the seed, not from which worker asked for the next block first.
             dataset_config=ray.train.DataConfig(datasets_to_split=[]),

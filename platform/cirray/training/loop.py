@@ -5,61 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cirray.config import Config
 from cirray.errors import TrainingError
 from cirray.recipes import RunConfig
 from cirray.training.data import TrainingData
-from cirray.training.sampling import check_divisible, epoch_order, steps_in_epoch, worker_rows
+from cirray.training.progress import EpochReport, PartialEpoch, Progress
+from cirray.training.randomness import step_seed
+from cirray.training.sampling import check_divisible
 from cirray.training.trainee import Trainee
+from cirray.training.world import World
 
-CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True)
-class World:
-    """Where this process stands among the workers.
-
-    Attributes:
-        rank: of this worker, from 0.
-        size: number of workers.
-        device: that this worker computes on.
-    """
-
-    rank: int = 0
-    size: int = 1
-    device: torch.device = CPU
-
-
-class EpochReport(Config):
-    """What one epoch did.
-
-    Attributes:
-        epoch: from 1.
-        losses: mean over the steps of the loss ("total") and of all else that the objective records of itself (its
-            parts, and settings that it learns, such as "scale"), on worker 0.
-        learning_rate: after the epoch.
-        gradient_norm: mean over the steps, before clipping.
-        seconds: that the epoch took.
-        triplets_per_s: over all workers together.
-        waiting: share of the time in which this worker waited for data.
-    """
-
-    epoch: int
-    losses: dict[str, float]
-    learning_rate: float
-    gradient_norm: float
-    seconds: float
-    triplets_per_s: float
-    waiting: float
-
-
-EpochDone = Callable[[EpochReport], None]
+ProgressMade = Callable[[Progress], None]
 StepDone = Callable[[int, int, float], None]
 
 
@@ -70,80 +31,120 @@ def fit(
     *,
     module: nn.Module | None = None,
     world: World | None = None,
-    epochs_done: int = 0,
-    on_epoch: EpochDone = lambda report: None,
+    progress: Progress | None = None,
+    on_progress: ProgressMade = lambda progress: None,
     on_step: StepDone = lambda step, steps, loss: None,
-) -> None:
-    """Train for the epochs of `config` that are not done yet.
+) -> Progress:
+    """Train for what is left of the epochs of `config`, and return the progress.
 
-    Everything random follows from seed, epoch and rank, so that a run that goes on from an epoch's end takes the
-    same steps as one that was never interrupted.
+    Everything random follows from seed, epoch, step and rank, so that a run that goes on from a checkpoint takes
+    the same steps as one that was never interrupted.
 
     Args:
         config: of the run.
-        data: triplets.
+        data: what batches are cut from.
         trainee: whose weights change.
         module: what is called for the loss: `trainee.step`, or the distributed wrapper around it.
         world: which worker this is.
-        epochs_done: how many epochs the trainee has behind it.
-        on_epoch: called after each epoch, on every worker.
+        progress: that the trainee has behind it.
+        on_progress: called after each epoch, and after every `checkpoint_every_steps` within one, on every worker.
         on_step: called after each step with (step from 1 over all epochs, steps in all, loss).
 
     Raises:
-        ConfigError: the batch is larger than the data, or the workers cannot share it equally.
-        TrainingError: the loss or its gradient is not a number any more.
+        ConfigError: the workers cannot share the batch equally.
+        TrainingError: the loss, its gradient, or a mean that an epoch reports is not a number any more.
     """
-    world = world or World()
+    world, progress = world or World(), progress or Progress()
     check_divisible(config.training.batch_size, world.size)
-    steps = steps_in_epoch(len(data), config.training.batch_size)
-    for epoch in range(epochs_done, config.training.epochs):
-        torch.manual_seed(worker_seed(config.seed, epoch, world.rank))
-        report = _epoch(config, data, trainee, module or trainee.step, world, epoch, steps, on_step)
-        on_epoch(report)
+    (module or trainee.step).train()
+    for epoch in range(len(progress.history), config.training.epochs):
+        running = _Epoch(config, data, trainee, module or trainee.step, world, epoch, progress)
+        progress = running.run(on_progress, on_step)
+        on_progress(progress)
+    return progress
 
 
-def worker_seed(seed: int, epoch: int, rank: int) -> int:
-    """Return a seed, below 2⁶³, for one worker's dropout in one epoch, different for each."""
-    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0] >> 1)
+@dataclass
+class _Epoch:
+    """One epoch while it goes on. Sums stay on the device, so that no step waits for them."""
 
+    config: RunConfig
+    data: TrainingData
+    trainee: Trainee
+    module: nn.Module
+    world: World
+    epoch: int
+    before: Progress
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    norms: Tensor = field(init=False)
+    waited: float = 0.0
 
-def _epoch(
-    config: RunConfig,
-    data: TrainingData,
-    trainee: Trainee,
-    module: nn.Module,
-    world: World,
-    epoch: int,
-    steps: int,
-    on_step: StepDone,
-) -> EpochReport:
-    batch_size = config.training.batch_size
-    order = epoch_order(data.references, config.training.queries_per_reference, config.seed, epoch)
-    module.train()
-    sums: dict[str, Tensor] = {}
-    norms = torch.zeros((), device=world.device)
-    waited, started = 0.0, time.perf_counter()
-    for step in range(steps):
+    def __post_init__(self) -> None:
+        partial, device = self.before.partial, self.world.device
+        self.losses = {name: torch.tensor(total, device=device) for name, total in partial.losses.items()}
+        self.norms = torch.tensor(partial.gradient_norm, device=device)
+        self.waited = partial.waited
+        self.started = time.perf_counter() - partial.seconds
+
+    def run(self, on_progress: ProgressMade, on_step: StepDone) -> Progress:
+        """Take the steps that are left and return the progress after them."""
+        steps, every = self.data.steps, self.config.training.checkpoint_every_steps
         asked = time.perf_counter()
-        batch = data.batch(worker_rows(order, step, batch_size, world.rank, world.size), world.device)
-        waited += time.perf_counter() - asked
-        with torch.autocast(world.device.type, torch.bfloat16, enabled=world.device.type == "cuda"):
-            loss, parts = module(batch)
-        value = _finite("loss", loss, epoch, step)
-        norms += _update(trainee, loss, config.training.gradient_clip, epoch, step)
+        with closing(self.data.batches(self.epoch, self.before.partial.steps, self.world)) as batches:
+            for step, batch in enumerate(batches, start=self.before.partial.steps):
+                self.waited += time.perf_counter() - asked
+                value = self._step(step, batch)
+                on_step(self.epoch * steps + step + 1, self.config.training.epochs * steps, value)
+                if every and (step + 1) % every == 0 and step + 1 < steps:
+                    paused = time.perf_counter()
+                    on_progress(self._progress_after(step + 1))
+                    # What a checkpoint takes is no part of training's pace.
+                    self.started += time.perf_counter() - paused
+                asked = time.perf_counter()
+        return Progress(history=(*self.before.history, self._report()))
+
+    def _step(self, step: int, batch: object) -> float:
+        device = self.world.device
+        torch.manual_seed(step_seed(self.config.seed, self.epoch, step, self.world.rank))
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss, parts = self.module(batch)
+        value = _finite("loss", loss, self.epoch, step)
+        self.norms += _update(self.trainee, loss, self.config.training.gradient_clip, self.epoch, step)
         for name, part in {"total": loss.detach(), **parts}.items():
-            sums[name] = sums.get(name, torch.zeros((), device=world.device)) + part
-        on_step(epoch * steps + step + 1, config.training.epochs * steps, value)
-    seconds = time.perf_counter() - started
-    return EpochReport(
-        epoch=epoch + 1,
-        losses={name: float(total) / steps for name, total in sums.items()},
-        learning_rate=float(trainee.schedule.get_last_lr()[0]),
-        gradient_norm=float(norms) / steps,
-        seconds=seconds,
-        triplets_per_s=steps * batch_size / seconds,
-        waiting=waited / seconds,
-    )
+            self.losses[name] = self.losses.get(name, torch.zeros((), device=device)) + part
+        return value
+
+    def _progress_after(self, steps: int) -> Progress:
+        partial = PartialEpoch(
+            steps=steps,
+            losses=self._sums(steps),
+            gradient_norm=self._sum_of_norms(steps),
+            seconds=time.perf_counter() - self.started,
+            waited=self.waited,
+        )
+        return Progress(history=self.before.history, partial=partial)
+
+    def _sums(self, steps: int) -> dict[str, float]:
+        # What the objective records besides its loss is looked at only here: at each step it would be waited for.
+        return {
+            name: _finite(f"sum of {name!r}", total, self.epoch, steps - 1) for name, total in self.losses.items()
+        }
+
+    def _sum_of_norms(self, steps: int) -> float:
+        return _finite("sum of the gradients' norms", self.norms, self.epoch, steps - 1)
+
+    def _report(self) -> EpochReport:
+        steps, seconds = self.data.steps, time.perf_counter() - self.started
+        return EpochReport(
+            epoch=self.epoch + 1,
+            losses={name: total / steps for name, total in self._sums(steps).items()},
+            learning_rate=float(self.trainee.schedule.get_last_lr()[0]),
+            gradient_norm=self._sum_of_norms(steps) / steps,
+            seconds=seconds,
+            triplets_per_s=steps * self.config.training.batch_size / seconds,
+            waiting=self.waited / seconds,
+            pixels=self.data.pixels.kind,
+        )
 
 
 def _update(trainee: Trainee, loss: Tensor, clip: float | None, epoch: int, step: int) -> Tensor:

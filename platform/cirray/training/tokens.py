@@ -1,32 +1,38 @@
-"""Triplets with their texts as token ids, by Ray Data."""
+"""Token ids of texts that come again and again."""
 
 from __future__ import annotations
 
-import pyarrow as pa
-import ray.data
+from collections.abc import Sequence
 
-from cirray.datasets import PreparedDataset, joined
+import numpy as np
+
 from cirray.encoders import Vocabulary
+from cirray.encoders.vocabulary import UNKNOWN, Ids
 
-BLOCK = 8192
-
-
-def tokenised(dataset: PreparedDataset, split: str, vocabulary: Vocabulary) -> ray.data.Dataset:
-    """Return the triplets of one split with a column `tokens` (list of int64), held in the object store."""
-
-    def tokenise(parts: pa.Table) -> pa.Table:
-        triplets = pa.concat_tables([dataset.part(name) for name in parts["name"].to_pylist()])
-        ids, lengths = vocabulary.encode([joined(texts) for texts in triplets["texts"].to_pylist()])
-        tokens = [row[:length].tolist() for row, length in zip(ids, lengths, strict=True)]
-        return triplets.append_column("tokens", pa.array(tokens, type=pa.list_(pa.int64())))
-
-    names = [{"name": name} for name in dataset.artifact.names(f"triplets-{split}/")]
-    rows = ray.data.from_items(names).map_batches(tokenise, batch_format="pyarrow", batch_size=1)
-    # Materialised before the workers start: they then wait for no task, on a cluster whose CPUs they hold.
-    held: ray.data.Dataset = rows.materialize()
-    return held
+MAX_KEPT = 1_000_000
+"""Texts whose ids are kept; what comes after them is split each time."""
 
 
-def collect(rows: ray.data.DataIterator) -> pa.Table:
-    """Return all rows of a worker's dataset as one table."""
-    return pa.concat_tables(list(rows.iter_batches(batch_format="pyarrow", batch_size=BLOCK)))
+class TokenIds:
+    """Encodes texts as a vocabulary does, and splits each only once."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._kept: dict[str, Ids] = {}
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Ids, Ids]:
+        """Return the ids (N, T), padded with 0, and the lengths (N,) of `texts`."""
+        rows = [self._row(text) for text in texts]
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        ids = np.full((len(rows), max(lengths, default=1)), UNKNOWN, dtype=np.int64)
+        for line, row in zip(ids, rows, strict=True):
+            line[: len(row)] = row
+        return ids, lengths
+
+    def _row(self, text: str) -> Ids:
+        row = self._kept.get(text)
+        if row is None:
+            row = self._vocabulary.encode([text])[0][0]
+            if len(self._kept) < MAX_KEPT:
+                self._kept[text] = row
+        return row

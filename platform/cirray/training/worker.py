@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +13,23 @@ import torch
 from ray.train.torch import get_device, prepare_model
 
 from cirray.cluster import usable_cores
-from cirray.datasets import PreparedDataset, open_pixels
+from cirray.datasets import PreparedDataset, open_source
+from cirray.encoders import Vocabulary
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
 from cirray.training.board import Writer
-from cirray.training.checkpoint import Progress, load_checkpoint, save_checkpoint
-from cirray.training.data import TrainingData
-from cirray.training.loop import EpochReport, World, fit
-from cirray.training.sampling import steps_in_epoch
-from cirray.training.tokens import collect
+from cirray.training.checkpoint import load_checkpoint, save_checkpoint
+from cirray.training.data import TrainingData, make_sampler, uses_triplets
+from cirray.training.loop import fit
+from cirray.training.progress import Progress
+from cirray.training.rows import collect
 from cirray.training.trainee import Trainee
+from cirray.training.world import World
 
 TRIPLETS = "triplets"
 """Name under which a worker finds the training triplets."""
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,13 @@ class Assignment:
     Attributes:
         config: of the run.
         dataset: place of the prepared dataset.
-        vocabulary_size: number of token ids.
+        vocabulary: of the run.
         board: where the first worker writes how far it is.
     """
 
     config: RunConfig
     dataset: Location
-    vocabulary_size: int
+    vocabulary: Vocabulary
     board: Any
 
 
@@ -52,30 +57,34 @@ def work(settings: dict[str, Assignment]) -> None:
     """
     assignment = settings["assignment"]
     config, world = assignment.config, _world()
-    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
-    pixels = open_pixels(dataset, config.model.preprocessing.size).pixels
-    data = TrainingData.of(dataset, pixels, collect(ray.train.get_dataset_shard(TRIPLETS)))
-    steps = steps_in_epoch(len(data), config.training.batch_size)
-    trainee = Trainee.build(config, assignment.vocabulary_size, steps, world.device)
-    history: list[EpochReport] = []
+    data = _open_data(assignment)
+    trainee = Trainee.build(config, len(assignment.vocabulary), data.steps, world.device)
+    progress = Progress()
     if (checkpoint := ray.train.get_checkpoint()) is not None:
         with checkpoint.as_directory() as folder:
-            history.extend(load_checkpoint(Path(folder), trainee).history)
-
-    def report(epoch: EpochReport) -> None:
-        history.append(epoch)
-        _report(trainee, Progress(history=tuple(history)), world)
-
+            progress = load_checkpoint(Path(folder), trainee)
     fit(
         config,
         data,
         trainee,
         module=prepare_model(trainee.step),
         world=world,
-        epochs_done=len(history),
-        on_epoch=report,
+        progress=progress,
+        on_progress=lambda made: _report(trainee, made, world),
         on_step=Writer(assignment.board) if world.rank == 0 else lambda step, steps, loss: None,
     )
+    data.pixels.close()
+
+
+def _open_data(assignment: Assignment) -> TrainingData:
+    config = assignment.config
+    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
+    triplets = collect(ray.train.get_dataset_shard(TRIPLETS)) if uses_triplets(config) else None
+    sampler = make_sampler(config, dataset, triplets)
+    threads = max(1, usable_cores() // ray.train.get_context().get_local_world_size())
+    pixels = open_source(dataset, config.model.preprocessing.size, config.training.pixels, threads=threads)
+    _LOG.info("Pixels of %s come from a %s.", dataset.name, pixels.kind)
+    return TrainingData(config, sampler, assignment.vocabulary, pixels)
 
 
 def _world() -> World:
@@ -87,17 +96,24 @@ def _world() -> World:
 
 
 def _report(trainee: Trainee, progress: Progress, world: World) -> None:
-    """Report the epoch; the first worker adds a checkpoint, without which Ray Train would keep no metrics."""
-    epoch = progress.history[-1]
-    metrics = {"epoch": epoch.epoch, "loss": epoch.losses["total"], "triplets_per_s": epoch.triplets_per_s}
+    """Report the progress; the first worker adds a checkpoint, without which Ray Train would keep no metrics."""
+    metrics = _metrics(progress)
     if world.rank:
         ray.train.report(metrics)
         return
     with tempfile.TemporaryDirectory() as folder:
         save_checkpoint(Path(folder), trainee, progress)
-        # A name that follows from the epoch: a repeated epoch replaces its orphan instead of adding one.
+        # A name that follows from the step: a repeated one replaces its orphan instead of adding another.
         ray.train.report(
             metrics,
             checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=f"epoch-{epoch.epoch:05d}",
+            checkpoint_dir_name=f"epoch-{len(progress.history):05d}-step-{progress.partial.steps:06d}",
         )
+
+
+def _metrics(progress: Progress) -> dict[str, Any]:
+    done = {"epoch": len(progress.history), "step": progress.partial.steps}
+    if steps := progress.partial.steps:
+        return {**done, "loss": progress.partial.losses["total"] / steps}
+    last = progress.history[-1]
+    return {**done, "loss": last.losses["total"], "triplets_per_s": last.triplets_per_s, "pixels": last.pixels}

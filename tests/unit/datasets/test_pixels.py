@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cirray.datasets import PreparedDataset, decode, open_pixels, pixels, to_pixels
-from cirray.datasets.pixels import CACHE_VARIABLE, cache_folder
+from cirray.datasets.cache_space import CACHE_VARIABLE, cache_folder
 from cirray.errors import BadImageError, StorageError
 
 MakeDataset = Callable[..., PreparedDataset]
@@ -111,7 +111,7 @@ def test_a_filler_that_fails_leaves_nothing(make_dataset: MakeDataset, cache: Pa
 
     with pytest.raises(KeyboardInterrupt):
         open_pixels(dataset, SIZE, stop)
-    assert {path.suffix for path in cache.iterdir()} <= {".lock"}
+    assert {path.suffix for path in cache.iterdir()} <= {".lock", ".use"}
     assert open_pixels(dataset, SIZE).pixels[7].any()
 
 
@@ -139,7 +139,7 @@ def test_too_little_room_is_an_error_that_says_how_much(
     make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(1000, 1000, 100))
-    with pytest.raises(StorageError, match=rf"840 bytes are needed where 100 are free.*{CACHE_VARIABLE}"):
+    with pytest.raises(StorageError, match=rf"needs 968 bytes, where.*may take 80.*{CACHE_VARIABLE}"):
         open_pixels(make_dataset(8), SIZE)
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,22 @@ def test_details_that_lack_a_part_are_named(
     manifest = artifact.manifest.model_copy(update={"details": details, "counts": counts})
     with pytest.raises(ArtifactError, match=f"corrupt or of another version.*{says}"):
         DatasetDetails.of(Artifact(artifact.place, manifest))
+
+
+def test_pictures_may_be_asked_for_from_several_threads(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(30)
+    expected = [make_dataset(30).image(f"i{i:03d}") for i in range(30)]
+    prepared_limit = prepared.MAX_LOADED_PARTS
+    assert len(dataset.item_parts) > prepared_limit  # parts are dropped and read again meanwhile
+    order = [*range(30), *reversed(range(30))] * 5
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda i: dataset.image(f"i{i:03d}"), order))
+    assert found == [expected[i] for i in order]
+
+
+def test_it_pickles_without_what_it_has_read(make_dataset: MakeDataset) -> None:
+    dataset = make_dataset(30)
+    pictures = sum(len(dataset.image(f"i{i:03d}")) for i in range(30))
+    assert len(dataset.items) == 30
+    assert len(pickle.dumps(dataset)) < pictures
+    assert pickle.loads(pickle.dumps(dataset)).image("i000") == dataset.image("i000")

@@ -31,7 +31,7 @@ class NoModel:
 
 @pytest.fixture
 def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
-    monkeypatch.setattr("cirray.evaluation.evaluation.open_pixels", lambda *_: pytest.fail("pictures were decoded"))
+    monkeypatch.setattr("cirray.evaluation.evaluation.open_source", lambda *_: pytest.fail("pictures were decoded"))
     return put_world(Root.open(str(tmp_path / "root"), create=True), 6).artifact
 
 

@@ -18,8 +18,8 @@ from cirray.errors import TrainingError
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Root
 from cirray.training import Scaling, distributed, run_fingerprint, train, worker
-from cirray.training.checkpoint import Progress, save_checkpoint
-from cirray.training.loop import EpochReport
+from cirray.training.checkpoint import save_checkpoint
+from cirray.training.progress import EpochReport, Progress
 from cirray.training.trainee import Trainee
 from tests.service_world import DATASET, put_world
 
@@ -98,6 +98,23 @@ def test_after_a_change_of_the_code_a_run_is_another_run(
     before = run_fingerprint(config, dataset, Scaling())
     assert run_fingerprint(config, dataset, Scaling()) == before
     monkeypatch.setattr(distributed, "code_fingerprint", lambda *modules: "of another checkout")
+    assert run_fingerprint(config, dataset, Scaling()) != before
+
+
+def test_what_no_weight_depends_on_makes_no_other_run(dataset: PreparedDataset, config: RunConfig) -> None:
+    before = run_fingerprint(config, dataset, Scaling())
+    elsewise = override(config, ["training.pixels=stream", "training.checkpoint_every_steps=7"])
+    assert run_fingerprint(elsewise, dataset, Scaling()) == before
+    assert run_fingerprint(override(config, ["training.joiner=or"]), dataset, Scaling()) != before
+
+
+@pytest.mark.parametrize("module", ["cirray.batches", "cirray.datasets.caption_pairs", "cirray.datasets.streaming"])
+def test_code_that_makes_batches_decides_which_run_it_is(
+    module: str, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run_fingerprint(config, dataset, Scaling())
+    others = tuple(name for name in distributed.DECIDING_CODE if name != module)
+    monkeypatch.setattr(distributed, "DECIDING_CODE", others)
     assert run_fingerprint(config, dataset, Scaling()) != before
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from cirray.batches import Items, Pool, samplers
 from cirray.config import override
+from cirray.datasets import PixelCache
+from cirray.encoders import Vocabulary
 from cirray.errors import ConfigError, TrainingError
 from cirray.objectives import Loss, Objective
 from cirray.recipes import RunConfig, recipes
-from cirray.training.checkpoint import Progress, load_checkpoint, load_progress, load_weights, save_checkpoint
+from cirray.training.checkpoint import load_checkpoint, load_progress, load_weights, save_checkpoint
 from cirray.training.data import TrainingData
-from cirray.training.loop import EpochReport, World, fit, worker_seed
-from cirray.training.sampling import steps_in_epoch
+from cirray.training.loop import fit
+from cirray.training.progress import EpochReport, Progress
+from cirray.training.randomness import step_seed
 from cirray.training.trainee import Trainee, learning_rate_factor
+from cirray.training.world import World
 
-TRIPLETS, ITEMS, WORDS = 48, 20, 6
+TRIPLETS, ITEMS, STEPS = 48, 20, 3
+WORDS = ("a", "b", "c", "d", "e")
 
 
 def config(*assignments: str, recipe: str = "css-2d/tirg-last-conv") -> RunConfig:
@@ -36,26 +43,26 @@ def config(*assignments: str, recipe: str = "css-2d/tirg-last-conv") -> RunConfi
     return override(recipes[recipe](), [*small, *assignments])
 
 
-def data() -> TrainingData:
+def data(run: RunConfig) -> TrainingData:
     generator = np.random.default_rng(0)
-    return TrainingData(
-        pixels=generator.integers(0, 256, (ITEMS, 16, 16, 3), dtype=np.uint8),
+    pixels = generator.integers(0, 256, (ITEMS, 16, 16, 3), dtype=np.uint8)
+    pool = Pool(
+        items=Items([""] * ITEMS, [""] * ITEMS, [()] * ITEMS, np.arange(ITEMS)),
         references=generator.integers(0, 5, TRIPLETS),
         targets=generator.integers(0, ITEMS, TRIPLETS),
-        tokens=generator.integers(1, WORDS, (TRIPLETS, 3)),
-        lengths=generator.integers(1, 4, TRIPLETS),
+        texts=[(" ".join(generator.choice(WORDS, generator.integers(1, 4))),) for _ in range(TRIPLETS)],
+        categories=[""] * TRIPLETS,
     )
+    sampler = samplers[run.training.sampler.name](run.training.sampler, pool)
+    return TrainingData(run, sampler, Vocabulary(tokenizer="tirg", words=WORDS), PixelCache(pixels))
 
 
 def trainee(run: RunConfig) -> Trainee:
-    steps = steps_in_epoch(TRIPLETS, run.training.batch_size)
-    return Trainee.build(run, WORDS, steps, torch.device("cpu"))
+    return Trainee.build(run, len(WORDS) + 1, STEPS, torch.device("cpu"))
 
 
-def train(run: RunConfig, learner: Trainee, epochs_done: int = 0) -> list[EpochReport]:
-    history: list[EpochReport] = []
-    fit(run, data(), learner, epochs_done=epochs_done, on_epoch=history.append)
-    return history
+def train(run: RunConfig, learner: Trainee, progress: Progress | None = None) -> list[EpochReport]:
+    return list(fit(run, data(run), learner, progress=progress).history)
 
 
 def weights(learner: Trainee) -> dict[str, torch.Tensor]:
@@ -75,14 +82,9 @@ def test_the_loss_goes_down_and_every_epoch_is_reported() -> None:
 def test_steps_are_counted_over_all_epochs_and_tell_their_loss() -> None:
     run = config("training.epochs=2")
     seen: list[tuple[int, int, float]] = []
-    history: list[EpochReport] = []
-    fit(
-        run,
-        data(),
-        trainee(run),
-        on_epoch=history.append,
-        on_step=lambda step, steps, loss: seen.append((step, steps, loss)),
-    )
+    history = fit(
+        run, data(run), trainee(run), on_step=lambda step, steps, loss: seen.append((step, steps, loss))
+    ).history
     assert [(step, steps) for step, steps, _ in seen] == [(step, 6) for step in range(1, 7)]
     for number, report in enumerate(history):
         steps_of_epoch = [loss for _, _, loss in seen[3 * number : 3 * number + 3]]
@@ -99,31 +101,53 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
     assert not all(torch.equal(results[0][key], results[2][key]) for key in results[0])
 
 
-def test_a_run_that_was_stopped_after_an_epoch_ends_with_the_same_weights(tmp_path: Path) -> None:
-    run = config()
+AUGMENTED = "training.augmentations=[{name: random-crop, padding: 2}, {name: horizontal-flip}, {name: colour-jitter}]"
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(0, 1), (0, 2), (1, 0), (1, 1), (2, 2)])
+def test_a_run_that_was_stopped_ends_with_the_same_weights_and_metrics(tmp_path: Path, epoch: int, step: int) -> None:
+    run = config("training.checkpoint_every_steps=1", AUGMENTED)
     undisturbed = trainee(run)
     whole = train(run, undisturbed)
 
     class StoppedError(Exception):
         pass
 
-    def stop_after_two(report: EpochReport) -> None:
-        if report.epoch == 2:
+    first = trainee(run)
+
+    def save_and_stop(progress: Progress) -> None:
+        if (len(progress.history), progress.partial.steps) == (epoch, step):
+            save_checkpoint(tmp_path, first, progress)
             raise StoppedError
 
-    first = trainee(run)
     with pytest.raises(StoppedError):
-        fit(run, data(), first, on_epoch=stop_after_two)
-    save_checkpoint(tmp_path, first, Progress(history=tuple(whole[:2])))
+        fit(run, data(run), first, on_progress=save_and_stop)
 
     second = trainee(config("seed=7"))
     progress = load_checkpoint(tmp_path, second)
-    assert len(progress.history) == 2
-    rest = train(run, second, epochs_done=2)
-    assert [report.epoch for report in rest] == [3]
-    assert rest[0].losses == whole[2].losses
+    assert (len(progress.history), progress.partial.steps) == (epoch, step)
+    # Whatever was drawn in this process before must not matter.
+    torch.manual_seed(123)
+    history = train(run, second, progress)
+    assert [report.epoch for report in history] == [1, 2, 3]
+    assert [report.losses for report in history] == [report.losses for report in whole]
+    assert [report.gradient_norm for report in history] == [report.gradient_norm for report in whole]
+    assert all(report.seconds > 0 and 0 <= report.waiting <= 1 for report in history)
     expected = weights(undisturbed)
     assert all(torch.equal(value, expected[key]) for key, value in weights(second).items())
+
+
+@pytest.mark.parametrize(("every", "expected"), [("null", []), ("1", [1, 2]), ("2", [2]), ("3", []), ("9", [])])
+def test_checkpoints_come_every_so_many_steps_and_at_the_end_of_each_epoch(every: str, expected: list[int]) -> None:
+    run = config(f"training.checkpoint_every_steps={every}", "training.epochs=2")
+    seen: list[tuple[int, int]] = []
+    fit(
+        run,
+        data(run),
+        trainee(run),
+        on_progress=lambda progress: seen.append((len(progress.history), progress.partial.steps)),
+    )
+    assert seen == [place for epoch in (0, 1) for place in [*((epoch, step) for step in expected), (epoch + 1, 0)]]
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "training.pt", "progress.json"])
@@ -222,9 +246,26 @@ def test_a_gradient_that_is_no_number_stops_the_run_before_it_spoils_the_weights
     assert all(torch.equal(value, before[name]) for name, value in parameters.items())
 
 
+class Immeasurable(Objective):
+    """An objective that is well, but for something that it records of itself."""
+
+    def forward(self, queries: torch.Tensor, targets: torch.Tensor) -> Loss:
+        return Loss(queries.sum(), {"scale": torch.tensor(float("inf"))})
+
+
+@pytest.mark.parametrize(("every", "step"), [("null", STEPS), ("2", 2)])
+def test_an_epoch_whose_report_would_have_what_is_no_number_stops_the_run(every: str, step: int) -> None:
+    run = config(f"training.checkpoint_every_steps={every}")
+    learner = trainee(run)
+    learner.step.objective = Immeasurable()
+    with pytest.raises(TrainingError, match=rf"sum of 'scale' is inf at step {step} of epoch 1.*learning_rate"):
+        train(run, learner)
+
+
 def test_the_objective_has_all_digits_whatever_the_model_ran_in() -> None:
     # A model without an LSTM, which many processors cannot run in bf16.
-    learner = trainee(config(recipe="css-2d/image-only"))
+    run = config(recipe="css-2d/image-only")
+    learner = trainee(run)
     seen: list[torch.dtype] = []
 
     class Spy(Objective):
@@ -232,7 +273,8 @@ def test_the_objective_has_all_digits_whatever_the_model_ran_in() -> None:
             seen.extend([queries.dtype, targets.dtype, (queries @ targets.T).dtype])
             return Loss(queries.sum())
 
-    batch = data().batch(np.arange(16), torch.device("cpu"))
+    with closing(data(run).batches(0, 0, World())) as batches:
+        batch = next(batches)
     with torch.autocast("cpu", torch.bfloat16):
         queries, _ = learner.step.model(batch.reference, batch.tokens, batch.lengths, batch.target)
         full, _ = learner.step(batch)
@@ -246,12 +288,19 @@ def test_the_objective_has_all_digits_whatever_the_model_ran_in() -> None:
 def test_workers_that_cannot_share_the_batch_are_refused() -> None:
     run = config()
     with pytest.raises(ConfigError, match="multiple of 3"):
-        fit(run, data(), trainee(run), world=World(size=3))
+        fit(run, data(run), trainee(run), world=World(size=3))
 
 
-def test_dropout_seeds_differ_by_seed_epoch_and_rank() -> None:
-    seeds = {worker_seed(seed, epoch, rank) for seed in (0, 1, 2**62) for epoch in range(20) for rank in range(8)}
-    assert len(seeds) == 3 * 20 * 8
+def test_seeds_differ_by_seed_epoch_step_rank_and_stream() -> None:
+    seeds = {
+        step_seed(seed, epoch, step, rank, stream)
+        for seed in (0, 1, 2**62)
+        for epoch in range(4)
+        for step in range(6)
+        for rank in range(4)
+        for stream in range(2)
+    }
+    assert len(seeds) == 3 * 4 * 6 * 4 * 2
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 

@@ -59,7 +59,7 @@ class Fashion200k(Reader):
     - Captions are written as TIRG writes them: marks such as "." become words.
     - The test triplets are those of test_queries.txt; their texts are `replacement_text` of the two captions.
     - The training split has items only: its queries are pairs of captions one word apart (`one_word_pairs`), which
-      training draws anew in each epoch.
+      the sampler "caption-pairs" draws anew in each epoch.
     """
 
     Config = Fashion200kConfig

@@ -1,0 +1,88 @@
+"""What benchmark jobs print and write, and the pictures that they are made with."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from cirray.cli.benchmark import Measurement, Results
+from cirray.cli.benchmark_ingest import environment
+from cirray.cli.benchmark_pictures import SIZE, write_pictures
+from cirray.cli.memory import PeakMemory, family
+from cirray.datasets import decode
+
+
+@pytest.mark.parametrize(
+    ("measurement", "goal", "holds"),
+    [
+        (Measurement("speed", 1.0, "ratio"), "", None),
+        (Measurement.at_least("speed", 0.9, "ratio", 0.9), "≥ 0.9", True),
+        (Measurement.at_least("speed", 0.8, "ratio", 0.9), "≥ 0.9", False),
+        (Measurement.at_most("memory", 1.1, "ratio", 1.1), "≤ 1.1", True),
+        (Measurement.at_most("memory", 2, "ratio", 1), "≤ 1", False),
+    ],
+)
+def test_a_measurement_says_whether_its_goal_holds(measurement: Measurement, goal: str, holds: bool | None) -> None:
+    assert (measurement.goal, measurement.holds) == (goal, holds)
+    results = Results("speeds", measurements=[Measurement.at_least("other", 1, "s", 0), measurement])
+    assert results.missed is (holds is False)
+
+
+def test_results_are_a_table_for_people_and_a_list_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = Results("ingest", {"images": 3})
+    results.add(Measurement.at_least("prepare / decoder", 0.95, "ratio", 0.9), Measurement("first batch", 1.5, "s"))
+    results.report(tmp_path / "out.json")
+    printed = capsys.readouterr().out
+    assert "≥ 0.9" in printed
+    assert "first batch" in printed
+    first, second = json.loads((tmp_path / "out.json").read_text())
+    assert {key: first[key] for key in ("name", "value", "unit", "goal", "holds")} == {
+        "name": "prepare / decoder",
+        "value": 0.95,
+        "unit": "ratio",
+        "goal": "≥ 0.9",
+        "holds": True,
+    }
+    assert second["holds"] is None
+    assert first["machine"]["cores"] >= 1
+    assert "torch" in first["versions"]
+    assert first["settings"] == {"images": 3}
+
+
+def test_the_environment_is_put_back() -> None:
+    os.environ.pop("CIRRAY_TEST", None)
+    with environment(CIRRAY_TEST="1"):
+        assert os.environ["CIRRAY_TEST"] == "1"
+    assert "CIRRAY_TEST" not in os.environ
+
+
+def test_pictures_have_bytes_of_their_own_a_realistic_size_and_follow_from_the_seed(tmp_path: Path) -> None:
+    found = [sorted(write_pictures(tmp_path / str(n), 60, seed=1).iterdir()) for n in range(2)]
+    data = [[path.read_bytes() for path in paths] for paths in found]
+    assert data[0] == data[1]
+    assert len(set(data[0])) == 60
+    assert {path.suffix for path in found[0]} == {".jpg", ".png"}
+    for picture in data[0]:
+        assert decode(picture).size == SIZE[::-1]
+        with Image.open(io.BytesIO(picture)) as image:
+            image.verify()
+    jpegs = [len(picture) for picture in data[0] if not picture.startswith(b"\x89PNG")]
+    assert 20_000 < sum(jpegs) / len(jpegs) < 120_000
+
+
+def test_peak_memory_sees_what_was_taken_and_given_back() -> None:
+    assert os.getpid() in family(os.getpid())
+    with PeakMemory() as idle:
+        pass
+    with PeakMemory() as memory:
+        taken = bytearray(os.urandom(1)) * (100 << 20)
+        memory._over.wait(0.5)
+        del taken
+    assert memory.peak_mib > idle.peak_mib + 80

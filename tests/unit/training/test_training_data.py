@@ -1,0 +1,131 @@
+"""Batches: the same bit for bit from cache and stream, for any number of workers, and from any step on."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image
+
+from cirray.config import override
+from cirray.datasets import CACHE_VARIABLE, ITEMS, PreparedDataset, open_source, triplets_table
+from cirray.datasets.raw import table_bytes
+from cirray.encoders import Vocabulary
+from cirray.errors import ArtifactError, DataError
+from cirray.recipes import RunConfig, recipes
+from cirray.storage import Artifact, Location, Manifest, commit, put_file
+from cirray.training.data import Batch, TrainingData, make_sampler
+from cirray.training.world import World
+
+NUM_ITEMS, TRIPLETS, BATCH, STEPS = 12, 40, 8, 5
+AUGMENTATIONS = "[{name: random-crop}, {name: resized-crop}, {name: horizontal-flip, which: both}]"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> PreparedDataset:
+    generator = np.random.default_rng(0)
+    place = Location.parse(str(tmp_path / "toy"))
+    rows = [item(i, generator.integers(0, 256, (20, 24, 3), dtype=np.uint8)) for i in range(NUM_ITEMS)]
+    parts = [pa.Table.from_pylist(rows[start : start + 5], schema=ITEMS) for start in range(0, NUM_ITEMS, 5)]
+    files = [
+        put_file(place, f"items/part-{n:05d}.parquet", table_bytes(p), rows=p.num_rows) for n, p in enumerate(parts)
+    ]
+    triplets = triplets_table(
+        {
+            "query_id": f"q{row:03d}",
+            "reference_id": f"i{generator.integers(NUM_ITEMS):03d}",
+            "target_id": f"i{generator.integers(NUM_ITEMS):03d}",
+            "texts": [f"make it {word}" for word in generator.choice(["red", "blue", "very long"], 2)],
+        }
+        for row in range(TRIPLETS)
+    )
+    files.append(put_file(place, "triplets-train/part-00000.parquet", table_bytes(triplets), rows=TRIPLETS))
+    return PreparedDataset(
+        commit(place, Manifest(kind="dataset", name="toy", fingerprint="f" * 64, files=tuple(files)))
+    )
+
+
+def item(index: int, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> dict[str, object]:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    empty = {"label": "", "category": "", "attributes": [], "width": 24, "height": 20}
+    caption = f"{('red', 'blue', 'green')[index % 3]} dress"
+    return {**empty, "item_id": f"i{index:03d}", "caption": caption, "splits": ["train"], "image": buffer.getvalue()}
+
+
+def config(*assignments: str) -> RunConfig:
+    size = ("model.preprocessing.height=16", "model.preprocessing.width=16", f"training.batch_size={BATCH}")
+    return override(recipes["css-2d/tirg-last-conv"](), [*size, *assignments])
+
+
+def data(run: RunConfig, dataset: PreparedDataset) -> TrainingData:
+    sampler = make_sampler(run, dataset)
+    pixels = open_source(dataset, run.model.preprocessing.size, run.training.pixels)
+    return TrainingData(run, sampler, Vocabulary.of(sampler.texts()), pixels)
+
+
+def equal(first: Batch, second: Batch) -> bool:
+    pairs = [(getattr(first, name), getattr(second, name)) for name in ("reference", "target", "tokens", "lengths")]
+    return all(torch.equal(*pair) for pair in pairs)
+
+
+def test_streamed_batches_are_those_of_the_cache(dataset: PreparedDataset) -> None:
+    found = []
+    for how in ("cache", "stream"):
+        run = config(f"training.pixels={how}", f"training.augmentations={AUGMENTATIONS}", "training.texts=one-anew")
+        source = data(run, dataset)
+        assert source.pixels.kind == how
+        found.append(list(source.batches(3, 0, World())))
+    assert len(found[0]) == len(found[1]) == STEPS
+    assert all(equal(*pair) for pair in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("how", ["cache", "stream"])
+def test_an_epoch_that_starts_in_the_middle_has_the_batches_left(dataset: PreparedDataset, how: str) -> None:
+    run = config(f"training.pixels={how}", f"training.augmentations={AUGMENTATIONS}")
+    whole = list(data(run, dataset).batches(1, 0, World()))
+    rest = list(data(run, dataset).batches(1, 3, World()))
+    assert len(rest) == STEPS - 3
+    assert all(equal(*pair) for pair in zip(whole[3:], rest, strict=True))
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_the_workers_batches_make_up_the_one_of_a_single_worker(dataset: PreparedDataset, size: int) -> None:
+    source = data(config(), dataset)
+    whole = list(source.batches(2, 0, World()))
+    shares = [list(source.batches(2, 0, World(rank, size))) for rank in range(size)]
+    for step, batch in enumerate(whole):
+        for name in ("reference", "target", "lengths"):
+            parts = [getattr(share[step], name) for share in shares]
+            assert torch.equal(torch.cat(parts), getattr(batch, name))
+
+
+def test_a_split_of_items_alone_trains_by_pairs_of_them_and_not_by_triplets(dataset: PreparedDataset) -> None:
+    files = [entry for entry in dataset.artifact.manifest.files if entry.name.startswith("items/")]
+    alone = PreparedDataset(
+        Artifact(dataset.artifact.place, dataset.artifact.manifest.model_copy(update={"files": tuple(files)}))
+    )
+    with pytest.raises(DataError, match=r"'train' of dataset 'toy' has no triplets.*'same-reference'.*caption-pairs"):
+        make_sampler(config(), alone)
+    assert make_sampler(config("training.sampler={name: caption-pairs}"), alone).steps(4) == NUM_ITEMS // 4
+    with pytest.raises(ArtifactError, match="no split 'typo'"):
+        make_sampler(config("split=typo"), alone)
+
+
+@pytest.mark.parametrize("sampler", ["shuffle", "caption-pairs"])
+def test_no_epoch_has_a_word_that_the_vocabulary_lacks(dataset: PreparedDataset, sampler: str) -> None:
+    source = data(config(f"training.sampler={{name: {sampler}}}"), dataset)
+    for epoch in range(3):
+        for batch in source.batches(epoch, 0, World()):
+            inside = torch.arange(batch.tokens.shape[1]) < batch.lengths[:, None]
+            assert (batch.tokens[inside] > 0).all()
+            assert (batch.tokens[~inside] == 0).all()
