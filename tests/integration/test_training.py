@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -54,15 +55,13 @@ def losses(bundle: Artifact) -> list[float]:
 
 
 def registered_progress(root: Path) -> Progress | None:
-    """Return the progress in the checkpoint that the only run under `root` would go on from."""
+    """Return the progress in the checkpoint that the only run under `root` would go on from, or in one before it."""
     try:
         (snapshot,) = (root / "runs").glob("*/checkpoint_manager_snapshot.json")
-        (path,) = (root / "runs").glob("*/epoch-*/progress.json")
-        named = path.parent.name in snapshot.read_text()
-        progress = Progress.model_validate_json(path.read_text())
-    except (ValueError, OSError):  # none yet, or two for a moment, or one half written
+        latest = json.loads(snapshot.read_text())["latest_checkpoint_result"]["checkpoint_dir_name"]
+        return Progress.model_validate_json((snapshot.parent / latest / "progress.json").read_text())
+    except (ValueError, TypeError, OSError):  # none yet, or half written, or followed by another and deleted
         return None
-    return progress if named else None
 
 
 def resumed(bundle: Artifact, progress: Progress) -> bool:
