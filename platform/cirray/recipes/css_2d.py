@@ -46,7 +46,7 @@ def _css_2d(composer: ComposerConfig, *, epochs: int) -> RunConfig:
 @recipes.register("css-2d/tirg-last-conv")
 def tirg_last_conv() -> RunConfig:
     """Return the run of TIRG on the last convolutional map."""
-    return _css_2d(TirgLastConvConfig(dim=DIM), epochs=9)
+    return _css_2d(TirgLastConvConfig(dim=DIM), epochs=8)
 
 
 @recipes.register("css-2d/image-only")
