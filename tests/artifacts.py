@@ -12,12 +12,11 @@ import pyarrow as pa
 from PIL import Image
 
 from cirray.datasets.prepared import PreparedDataset
-from cirray.datasets.raw import table_bytes
 from cirray.datasets.schema import ITEMS, triplets_table
 from cirray.index import IndexDetails, Shard, shard_of
 from cirray.index.shard import SHARD_ITEMS
 from cirray.index.version import index_file, items_file
-from cirray.storage import Artifact, Location, Manifest, commit, fingerprint, put_file
+from cirray.storage import Artifact, Location, Manifest, commit, fingerprint, put_file, table_bytes
 
 Row = Mapping[str, Any]
 

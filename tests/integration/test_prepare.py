@@ -21,7 +21,6 @@ import pytest
 
 from cirray.datasets import SOURCE_ITEMS, TRIPLETS, PreparedDataset, Source, SourceTables, write_world
 from cirray.datasets.css import CssConfig
-from cirray.datasets.raw import table_bytes
 from cirray.datasets.worlds import Css2d, Css2dConfig
 from cirray.errors import ArtifactError, DataError
 from cirray.prepare import PrepareConfig, PrepareResult, pipeline, prepare
@@ -29,7 +28,7 @@ from cirray.prepare.parallel import prepare_parts
 from cirray.prepare.part import prepare_part
 from cirray.prepare.plan import plan_parts
 from cirray.prepare.rejects import Reject, rejects_of
-from cirray.storage import FileStat, Location, Root, read_alias
+from cirray.storage import FileStat, Location, Root, read_alias, table_bytes
 
 pytestmark = [
     pytest.mark.ray,

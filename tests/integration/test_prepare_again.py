@@ -19,10 +19,9 @@ import ray
 from cirray.config import override
 from cirray.datasets import PreparedDataset, items_table, write_world
 from cirray.datasets.css import CssConfig
-from cirray.datasets.raw import table_bytes
 from cirray.prepare import PrepareConfig, PrepareResult, prepare
 from cirray.prepare.rejects import rejects_of
-from cirray.storage import Location, Root
+from cirray.storage import Location, Root, table_bytes
 
 pytestmark = [
     pytest.mark.ray,

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ConfigDict
 
 from cirray.config import Config
 from cirray.datasets.schema import ITEMS
 from cirray.errors import ArtifactError, UnknownItemError
-from cirray.storage import Artifact
+from cirray.storage import Artifact, table_from
 
 ITEM_COLUMNS = [name for name in ITEMS.names if name != "image"]
 
@@ -93,7 +91,7 @@ class PreparedDataset:
 
     def part(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """Return one part of a table, of schema `ITEMS` or `TRIPLETS`, checked against its hash."""
-        return pq.read_table(io.BytesIO(self.artifact.read(name)), columns=columns)
+        return table_from(self.artifact.read(name), columns)
 
     @cached_property
     def items(self) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +9,9 @@ from itertools import islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from cirray.errors import DataError, StorageError
-from cirray.storage import Location
+from cirray.storage import Location, table_from
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) as work goes on."""
@@ -46,13 +44,6 @@ def write_files(place: Location, files: Iterable[tuple[str, bytes]], wrote: Call
             wrote(len(batch))
 
 
-def table_bytes(table: pa.Table) -> bytes:
-    """Return `table` as a parquet file."""
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()
-
-
 def read_table(place: Location, schema: pa.Schema) -> pa.Table:
     """Return the columns of `schema` of the parquet file at `place`; its other columns are left out.
 
@@ -65,7 +56,7 @@ def read_table(place: Location, schema: pa.Schema) -> pa.Table:
     """
     data = place.read()
     try:
-        table = pq.ParquetFile(io.BytesIO(data)).read()
+        table = table_from(data)
         names = table.column_names
         table.select([name for name in schema.names if names.count(name) == 1]).validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +12,11 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cirray.errors import ArtifactError, MismatchError, QueryError
 from cirray.index.embedder import Vectors
 from cirray.index.scoring import describe_flaw, exact_scores, score_margin
+from cirray.storage import table_bytes, table_from
 
 SHARD_ITEMS = pa.schema(
     [
@@ -98,8 +97,8 @@ class Shard:
         """
         try:
             read = faiss.deserialize_index(np.frombuffer(index, dtype=np.uint8))
-            table = pq.read_table(io.BytesIO(items)).cast(SHARD_ITEMS)
-        except (RuntimeError, pa.ArrowInvalid, ValueError) as error:
+            table = table_from(items).cast(SHARD_ITEMS)
+        except (RuntimeError, pa.ArrowException, OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise ArtifactError(f"A shard cannot be read: {reason}.", hint="Build the index again.") from None
         shard = cls(read, table)
@@ -112,9 +111,7 @@ class Shard:
 
     def items_bytes(self) -> bytes:
         """Return the items as a parquet file."""
-        sink = io.BytesIO()
-        pq.write_table(self.items, sink)
-        return sink.getvalue()
+        return table_bytes(self.items)
 
     @property
     def dim(self) -> int:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from cirray.cluster import ray_cluster
-from cirray.datasets.raw import table_bytes
 from cirray.datasets.schema import HASHES
 from cirray.datasets.source import Source, SourceTables, readers
 from cirray.errors import StorageError
@@ -23,7 +22,7 @@ from cirray.prepare.part import PartResult
 from cirray.prepare.plan import Part
 from cirray.prepare.previous import HASHES_FILE, REJECTS_FILE, Previous, Taken
 from cirray.prepare.rejects import DUPLICATE_OF_OTHER_SPLIT, Reject, check_share, rejects_of, rejects_table
-from cirray.storage import FileEntry, Location, put_file
+from cirray.storage import FileEntry, Location, put_file, table_bytes
 
 DUPLICATES_FILE = "duplicates.parquet"
 

@@ -23,7 +23,7 @@ from cirray.prepare.hashing import PictureHashes, hash_picture
 from cirray.prepare.plan import Part
 from cirray.prepare.rejects import Reject
 from cirray.prepare.resizing import resized, target_size
-from cirray.storage import FileEntry, Location, put_file
+from cirray.storage import FileEntry, Location, put_file, table_from
 
 READ_THREADS = 16
 """Simultaneous downloads of a task: an object store answers slowly, but many at a time."""
@@ -117,7 +117,7 @@ def thin_part(result: PartResult, dropped: set[str], target: Location, config: P
     Raises:
         StorageError: it cannot be read or written.
     """
-    table = pq.read_table(io.BytesIO((target / result.entry.path).read()))
+    table = table_from((target / result.entry.path).read())
     keep = pa.array([item_id not in dropped for item_id in table["item_id"].to_pylist()], pa.bool_())
     kept = table.filter(keep)
     groups = (kept.slice(start, config.row_group_size) for start in range(0, kept.num_rows, config.row_group_size))

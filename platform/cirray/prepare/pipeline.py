@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import time
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cirray.datasets.prepared import DatasetDetails
 from cirray.datasets.schema import SCHEMA_VERSION
@@ -21,7 +19,7 @@ from cirray.prepare.previous import PARTS, REJECTS_FILE, Previous
 from cirray.prepare.rejects import check_share, count_reasons, rejects_of
 from cirray.prepare.report import write_report
 from cirray.prepare.summary import Timing
-from cirray.storage import Artifact, Location, Manifest, Root, Shelf, commit, fingerprint
+from cirray.storage import Artifact, Location, Manifest, Root, Shelf, commit, fingerprint, table_from
 
 PREPARE_VERSION = 3
 """Goes up when the same source and settings no longer give the same dataset."""
@@ -127,7 +125,7 @@ def _make(shelf: Shelf, draft: Manifest, source: Source, config: PrepareConfig, 
 
 def _check_made(artifact: Artifact, config: PrepareConfig) -> None:
     """Check the share of a version that was made when perhaps more was allowed."""
-    rejects = rejects_of(pq.read_table(io.BytesIO(artifact.read(REJECTS_FILE))))
+    rejects = rejects_of(table_from(artifact.read(REJECTS_FILE)))
     counts = artifact.manifest.counts
     kept = {"item": counts["items"], "triplet": sum(n for key, n in counts.items() if key.startswith("triplets_"))}
     totals = {kind: n + sum(reject.kind == kind for reject in rejects) for kind, n in kept.items()}

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cirray.datasets.schema import HASHES
 from cirray.errors import ArtifactError, StorageError
 from cirray.prepare.part import PartResult
 from cirray.prepare.plan import Part
 from cirray.prepare.rejects import DUPLICATE_OF_OTHER_SPLIT, OF_PICTURES, Reject, rejects_of
-from cirray.storage import Artifact, FileEntry, Location, Shelf
+from cirray.storage import Artifact, FileEntry, Location, Shelf, table_from
 
 PARTS = "parts"
 """Key, in a manifest's details, of the fingerprints of the parts of its item table, by their names."""
@@ -119,5 +117,5 @@ def pictures_of(rejects: Iterable[Reject]) -> set[str]:
 
 
 def _table(artifact: Artifact, name: str) -> pa.Table:
-    table = pq.read_table(io.BytesIO(artifact.read(name)))
+    table = table_from(artifact.read(name))
     return table.cast(HASHES) if name == HASHES_FILE else table

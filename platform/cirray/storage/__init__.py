@@ -5,6 +5,7 @@ from cirray.storage.artifact import Artifact, FileEntry, Manifest, commit, put_f
 from cirray.storage.fingerprint import code_fingerprint, fingerprint, library_versions
 from cirray.storage.layout import Root, Shelf
 from cirray.storage.location import FileStat, Location
+from cirray.storage.tables import table_bytes, table_from
 
 __all__ = [
     "Alias",
@@ -22,4 +23,6 @@ __all__ = [
     "move_alias",
     "put_file",
     "read_alias",
+    "table_bytes",
+    "table_from",
 ]

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 
 from cirray.datasets import SOURCE_ITEMS
-from cirray.datasets.raw import BATCH, read_table, table_bytes, write_files
+from cirray.datasets.raw import BATCH, read_table, write_files
 from cirray.errors import DataError, StorageError
-from cirray.storage import Location
+from cirray.storage import Location, table_bytes
 
 EMPTY = {"item_id": "", "path": "", "label": "", "caption": "", "category": "", "attributes": [], "splits": []}
 ROW = EMPTY | {"item_id": "a", "path": "a.png", "label": "l", "caption": "c", "splits": ["train"]}

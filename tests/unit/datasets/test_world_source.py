@@ -10,10 +10,9 @@ import pytest
 
 from cirray.datasets import SOURCE_ITEMS, TRIPLETS, Source, decode, write_world
 from cirray.datasets.css import CssConfig, generate, render
-from cirray.datasets.raw import table_bytes
 from cirray.datasets.worlds import Css2d, Css2dConfig, worlds
 from cirray.errors import DataError
-from cirray.storage import FileStat, Location
+from cirray.storage import FileStat, Location, table_bytes
 
 CONFIG = CssConfig(num_scenes=8, references_per_modification=2, image_size=32)
 

@@ -9,11 +9,10 @@ import pytest
 
 from cirray.datasets import TRIPLETS, PreparedDataset
 from cirray.datasets.pictures import Pixels
-from cirray.datasets.raw import table_bytes
 from cirray.errors import ArtifactError, DataError
 from cirray.evaluation import evaluate, protocols
 from cirray.evaluation.ranking import Floats
-from cirray.storage import Artifact, FileEntry, Root, put_file
+from cirray.storage import Artifact, FileEntry, Root, put_file, table_bytes
 from tests.service_world import put_world
 
 TABLE = "triplets-test/part-00000.parquet"

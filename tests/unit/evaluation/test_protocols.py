@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cirray.datasets import ITEMS, Pixels, PreparedDataset, triplets_table
-from cirray.datasets.raw import table_bytes
 from cirray.errors import DataError
 from cirray.evaluation import Protocol, evaluate, mean_average_precision_at, protocol_of, protocols
 from cirray.evaluation.ranking import Floats
-from cirray.storage import Location, Manifest, commit, put_file
+from cirray.storage import Location, Manifest, commit, put_file, table_bytes
 
 CATEGORIES = ("dress", "shirt")
 NUM_ITEMS = 40

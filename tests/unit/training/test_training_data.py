@@ -13,11 +13,10 @@ from PIL import Image
 
 from cirray.config import override
 from cirray.datasets import CACHE_VARIABLE, ITEMS, PreparedDataset, open_source, triplets_table
-from cirray.datasets.raw import table_bytes
 from cirray.encoders import Vocabulary
 from cirray.errors import ArtifactError, DataError
 from cirray.recipes import RunConfig, recipes
-from cirray.storage import Artifact, Location, Manifest, commit, put_file
+from cirray.storage import Artifact, Location, Manifest, commit, put_file, table_bytes
 from cirray.training.data import Batch, TrainingData, make_sampler
 from cirray.training.world import World
 

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from cirray.datasets.catalog.csv_records import Cell, Flaw, Record
 from cirray.datasets.reasons import NOT_TEXT
 from cirray.errors import DataError
+from cirray.storage import table_from
 
 MAX_ROWS = 20_000_000
 """Rows of one table; a file of a few bytes can promise far more than memory holds."""
@@ -47,7 +48,7 @@ def parquet_columns(
         if len(set(present)) < len(present):
             return present, iter(())
         # A text that comes again and again is kept once.
-        table = pq.read_table(io.BytesIO(data), columns=present, read_dictionary=present)
+        table = table_from(data, present, read_dictionary=present)
         cells = [
             [cell for chunk in table[column].chunks for cell in _cells(chunk, column in lists)] for column in present
         ]

@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 from pydantic import ValidationError
 
 from cirray.config import Config
-from cirray.datasets.raw import Progress, read_table, table_bytes, write_files
+from cirray.datasets.raw import Progress, read_table, write_files
 from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS
 from cirray.datasets.source import Reader, Source, SourceTables
 from cirray.datasets.worlds.world import SPLITS, Picture, WorldKind, world_of, worlds
 from cirray.errors import DataError
-from cirray.storage import Location
+from cirray.storage import Location, table_bytes
 
 MARKER = "dataset.json"
 
