@@ -61,7 +61,7 @@ def put_bundle(root: Root, dataset: PreparedDataset, *, seed: int = 0, version_o
         place,
         name=MODEL,
         fingerprint=fingerprint(seed),
-        model=Retriever(config, len(vocabulary)),
+        model=Retriever(config, vocabulary),
         vocabulary=vocabulary,
         inputs={"dataset": dataset.fingerprint},
         settings={},

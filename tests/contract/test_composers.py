@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
 
-from cirray.composers import ModelConfig, Retriever, composers
+from cirray.composers import ModelConfig, composers
 from cirray.config import from_mapping
-from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig
-
-WORDS = 12
-
-
-def retriever(name: str) -> Retriever:
-    torch.manual_seed(0)
-    config = ModelConfig(
-        preprocessing=Preprocessing(height=16, width=16),
-        image_encoder=SmallCnnConfig(widths=(4, 6), strides=(2, 2)),
-        text_encoder=LstmConfig(word_dim=5, dim=6),
-        composer=from_mapping(composers[name].Config, {"name": name, "dim": 8}),
-    )
-    return Retriever(config, WORDS)
-
-
-def batch(size: int = 4) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (2, size, 16, 16, 3), generator=generator, dtype=torch.uint8)
-    tokens = torch.randint(1, WORDS, (size, 5), generator=generator)
-    return images[0], tokens, torch.full((size,), 5), images[1]
+from cirray.objectives import View
+from tests.small_models import small_batch, small_retriever
 
 
 @pytest.fixture(params=list(composers))
@@ -41,15 +21,18 @@ def test_the_name_in_the_registry_is_that_of_the_configuration(name: str) -> Non
 
 
 def test_queries_and_gallery_vectors_share_one_space(name: str) -> None:
-    queries, targets = retriever(name)(*batch())
-    assert queries.shape == targets.shape == (4, 8)
+    model = small_retriever(name)
+    view = View(model, small_batch())
+    queries, targets = view.queries, view.targets
+    assert queries.shape == targets.shape == (4, model.dim)
     assert bool(torch.isfinite(queries).all())
     assert bool(torch.isfinite(targets).all())
 
 
 def test_a_gradient_reaches_every_weight(name: str) -> None:
-    model = retriever(name)
-    queries, targets = model(*batch())
+    model = small_retriever(name)
+    view = View(model, small_batch())
+    queries, targets = view.queries, view.targets
     (queries * torch.randn_like(queries)).sum().backward(retain_graph=True)
     (targets * torch.randn_like(targets)).sum().backward()
     # A weight that is only multiplied by zero has a gradient too, of zeros.
@@ -60,14 +43,16 @@ def test_a_gradient_reaches_every_weight(name: str) -> None:
 
 
 def test_the_order_of_the_batch_does_not_matter(name: str) -> None:
-    model, (reference, tokens, lengths, _) = retriever(name).eval(), batch()
+    model, batch = small_retriever(name).eval(), small_batch()
+    reference, tokens, lengths = batch.reference, batch.tokens, batch.lengths
     order = torch.tensor([2, 0, 3, 1])
     queries = model.compose(reference, tokens, lengths)
     torch.testing.assert_close(model.compose(reference[order], tokens[order], lengths), queries[order])
 
 
 def test_it_uses_what_it_says_and_ignores_the_rest(name: str) -> None:
-    model, (reference, tokens, lengths, other) = retriever(name).eval(), batch()
+    model, batch = small_retriever(name).eval(), small_batch()
+    reference, tokens, lengths, other = batch.reference, batch.tokens, batch.lengths, batch.target
     queries = model.compose(reference, tokens, lengths)
     changed = {
         "reference": model.compose(other, tokens, lengths),
@@ -78,11 +63,11 @@ def test_it_uses_what_it_says_and_ignores_the_rest(name: str) -> None:
 
 
 def test_equal_seeds_give_equal_models(name: str) -> None:
-    first, second = retriever(name).state_dict(), retriever(name).state_dict()
+    first, second = small_retriever(name).state_dict(), small_retriever(name).state_dict()
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 def test_the_configuration_survives_json(name: str) -> None:
-    config = retriever(name).config
+    config = small_retriever(name).config
     assert ModelConfig.model_validate_json(config.model_dump_json()) == config

@@ -7,6 +7,7 @@ import pytest
 from cirray.composers import Retriever
 from cirray.config import override
 from cirray.recipes import RunConfig, recipes
+from tests.small_models import VOCABULARY
 
 
 @pytest.fixture(params=list(recipes))
@@ -21,11 +22,12 @@ def test_it_returns_a_complete_run_under_its_own_name(name: str) -> None:
 
 
 def test_its_model_can_be_built(name: str) -> None:
-    assert Retriever(recipes[name]().model, vocabulary_size=10).dim > 0
+    assert Retriever(recipes[name]().model, VOCABULARY).dim > 0
 
 
 def test_any_field_can_be_set(name: str) -> None:
-    config = override(recipes[name](), ["training.epochs=3", "model.composer.dim=16", "objective.scale=2"])
+    wanted = ["training.epochs=3", "model.preprocessing.width=96", "objective.retrieval.weight=2"]
+    config = override(recipes[name](), wanted)
     assert config.training.epochs == 3
-    assert config.model.composer.dim == 16
-    assert config.objective.model_dump()["scale"] == 2
+    assert config.model.preprocessing.width == 96
+    assert config.objective["retrieval"].weight == 2

@@ -12,8 +12,17 @@ from torch import Tensor
 from cirray.bundles import save_bundle
 from cirray.cli.display import Display
 from cirray.cli.operations import build_index, evaluate_model, open_dataset, train_model
-from cirray.composers import Composer, ComposerConfig, ModelConfig, Retriever, composers
-from cirray.encoders import ImageFeatures, LstmConfig, Preprocessing, SmallCnnConfig, TextFeatures, Vocabulary
+from cirray.composers import Composer, ModelConfig, Retriever, VectorConfig, composers
+from cirray.encoders import (
+    ImageFeatures,
+    ImageShape,
+    LstmConfig,
+    Preprocessing,
+    SmallCnnConfig,
+    TextFeatures,
+    TextShape,
+    Vocabulary,
+)
 from cirray.errors import ArtifactError, ConfigError
 from cirray.evaluation import evaluation
 from cirray.recipes import recipes
@@ -25,13 +34,17 @@ DISPLAY = Display.stderr()
 RECIPE = "css-2d/tirg-last-conv"
 
 
-class ReRankerConfig(ComposerConfig):
+class ReRankerConfig(VectorConfig):
     name: Literal["test-re-ranker"] = "test-re-ranker"
 
 
 class ReRanker(Composer):
     Config = ReRankerConfig
-    gallery_depends_on_query = True
+    rescores = True
+
+    def __init__(self, config: ReRankerConfig, image: ImageShape, text: TextShape) -> None:
+        super().__init__(config, image, text)
+        self.parts = (config.dim,)
 
     def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:
         raise AssertionError
@@ -64,7 +77,7 @@ def re_ranker(root: Root, monkeypatch: pytest.MonkeyPatch) -> str:
         shelf.version("a" * 64),
         name="tiny/re-ranker",
         fingerprint="a" * 64,
-        model=Retriever(config, len(vocabulary)),
+        model=Retriever(config, vocabulary),
         vocabulary=vocabulary,
         inputs={},
         settings={},
@@ -125,7 +138,7 @@ def test_sizes_of_a_model_are_at_least_one(root: Root, key: str, value: str) -> 
 def test_settings_that_give_no_model_are_refused_before_a_worker_starts(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Retriever, config: ModelConfig, vocabulary_size: int) -> None:
+    def refuse(self: Retriever, config: ModelConfig, vocabulary: Vocabulary) -> None:
         raise ValueError("heads do not divide the dimension")
 
     monkeypatch.setattr(Retriever, "__init__", refuse)

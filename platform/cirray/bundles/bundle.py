@@ -115,7 +115,7 @@ class Bundle:
         """
         try:
             description = BundleDescription.model_validate_json(artifact.read(DESCRIPTION))
-            model = Retriever(description.model, len(description.vocabulary))
+            model = Retriever(description.model, description.vocabulary)
             model.load_state_dict(safetensors.torch.load(artifact.read(WEIGHTS)))
         except ArtifactError:
             raise
@@ -168,7 +168,7 @@ class Bundle:
         Raises:
             ConfigError: the composer's gallery vectors depend on the query.
         """
-        if self.model.composer.gallery_depends_on_query:
+        if self.model.composer.rescores:
             raise ConfigError(
                 f"Composer {self.model.config.composer.name!r} of model {self.name} serves as a re-ranker only: its "
                 "gallery vectors depend on the query, so that no gallery can be embedded ahead.",

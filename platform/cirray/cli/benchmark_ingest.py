@@ -22,11 +22,11 @@ from cirray.composers import ImageOnlyConfig, ModelConfig
 from cirray.config import Config
 from cirray.datasets import CACHE_VARIABLE, PreparedDataset, open_source
 from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig, Vocabulary
-from cirray.objectives import BatchClassificationConfig
+from cirray.objectives import Batch, BatchClassificationConfig
 from cirray.prepare import PrepareConfig, prepare
 from cirray.recipes import RunConfig, TrainingConfig
 from cirray.storage import Location, Root
-from cirray.training.data import Batch, TrainingData, make_sampler
+from cirray.training.data import TrainingData, make_sampler
 from cirray.training.loop import fit
 from cirray.training.progress import EpochReport
 from cirray.training.trainee import Trainee
@@ -122,7 +122,7 @@ def _config(settings: IngestSettings) -> RunConfig:
             text_encoder=LstmConfig(word_dim=32, dim=32),
             composer=ImageOnlyConfig(dim=64),
         ),
-        objective=BatchClassificationConfig(),
+        objective={"retrieval": BatchClassificationConfig()},
         training=TrainingConfig(epochs=1, batch_size=settings.batch_size),
     )
 
@@ -192,7 +192,7 @@ def _train(config: RunConfig, settings: IngestSettings, data: TrainingData, voca
     """Train for as many epochs as have the steps that are asked for, and return what they came to."""
     epochs = -(-settings.steps // data.steps)
     config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": epochs})})
-    trainee = Trainee.build(config, len(vocabulary), data.steps, torch.device("cpu"))
+    trainee = Trainee.build(config, vocabulary, data.steps, torch.device("cpu"))
     history = fit(config, data, trainee).history
     seconds = sum(report.seconds for report in history)
     waiting = sum(report.waiting * report.seconds for report in history) / seconds

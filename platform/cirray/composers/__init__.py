@@ -1,6 +1,6 @@
 """Composers, one file a method. Importing this package registers them all."""
 
-from cirray.composers.composer import Composer, ComposerConfig, composers
+from cirray.composers.composer import Composer, ComposerConfig, Paper, VectorConfig, composers
 from cirray.composers.image_only import ImageOnly, ImageOnlyConfig
 from cirray.composers.retriever import ModelConfig, Retriever
 from cirray.composers.text_only import TextOnly, TextOnlyConfig
@@ -12,10 +12,12 @@ __all__ = [
     "ImageOnly",
     "ImageOnlyConfig",
     "ModelConfig",
+    "Paper",
     "Retriever",
     "TextOnly",
     "TextOnlyConfig",
     "TirgLastConv",
     "TirgLastConvConfig",
+    "VectorConfig",
     "composers",
 ]

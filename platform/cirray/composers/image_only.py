@@ -6,11 +6,12 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
-from cirray.composers.composer import Composer, ComposerConfig, composers
-from cirray.encoders import ImageFeatures, TextFeatures
+from cirray.composers.composer import Composer, VectorConfig, composers
+from cirray.composers.papers import TIRG
+from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
 
 
-class ImageOnlyConfig(ComposerConfig):
+class ImageOnlyConfig(VectorConfig):
     """Settings of `ImageOnly`."""
 
     name: Literal["image-only"] = "image-only"
@@ -21,11 +22,13 @@ class ImageOnly(Composer):
     """The reference's own vector; a baseline of Vo et al., "Composing Text and Image…" (CVPR 2019), table 1."""
 
     Config = ImageOnlyConfig
+    paper = TIRG
     uses_text = False
 
-    def __init__(self, config: ImageOnlyConfig, image_channels: tuple[int, ...], text_dim: int) -> None:
-        super().__init__(config, image_channels, text_dim)
-        self.project = nn.Linear(image_channels[-1], config.dim)
+    def __init__(self, config: ImageOnlyConfig, image: ImageShape, text: TextShape) -> None:
+        super().__init__(config, image, text)
+        self.parts = (config.dim,)
+        self.project = nn.Linear(image.pooled, config.dim)
 
     def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:
         """Return the references' vectors (B, D)."""

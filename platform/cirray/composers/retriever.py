@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import SerializeAsAny
@@ -11,12 +12,17 @@ from cirray.composers.composer import ComposerConfig, composers
 from cirray.config import Choice, Config, chosen_from
 from cirray.encoders import (
     ImageFeatures,
+    ImageShape,
     Preprocessing,
+    TextEncoder,
     TextFeatures,
+    TextShape,
+    Vocabulary,
     image_encoders,
     text_encoders,
 )
 from cirray.encoders.vocabulary import OnUnknown
+from cirray.errors import ConfigError
 
 
 class ModelConfig(Config):
@@ -40,18 +46,28 @@ class ModelConfig(Config):
 
 
 class Retriever(nn.Module):
-    """Encoders and a composer, as one module with one set of weights."""
+    """Encoders and a composer, as one module with one set of weights.
 
-    def __init__(self, config: ModelConfig, vocabulary_size: int) -> None:
+    Attributes:
+        image_shape: sizes of the image encoder's features.
+        text_shape: sizes of the text encoder's features.
+    """
+
+    def __init__(self, config: ModelConfig, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.config = config
         composer = composers[config.composer.name]
-        text_encoder = text_encoders[config.text_encoder.name](config.text_encoder, vocabulary_size)
+        text_encoder = text_encoders[config.text_encoder.name](config.text_encoder, vocabulary)
         self.image_encoder = image_encoders[config.image_encoder.name](config.image_encoder)
-        self.composer = composer(config.composer, self.image_encoder.channels, text_encoder.dim)
+        self.image_shape: ImageShape = self.image_encoder.shape(*config.preprocessing.size)
+        self.text_shape: TextShape = text_encoder.shape
+        self.composer = composer(config.composer, self.image_shape, self.text_shape)
         # An encoder that no gradient reaches would stop distributed training, and its weights would take up room in
         # every bundle.
         self.text_encoder = text_encoder if composer.uses_text else None
+        self.second_encoder: TextEncoder | None = None
+        if composer.second_encoder != "none":
+            self.second_encoder = text_encoders[config.text_encoder.name](config.text_encoder, vocabulary)
 
     @property
     def dim(self) -> int:
@@ -63,22 +79,47 @@ class Retriever(nn.Module):
         features: ImageFeatures = self.image_encoder(self.config.preprocessing.normalise(pixels))
         return features
 
+    def encode_texts(self, tokens: Tensor, lengths: Tensor) -> TextFeatures | None:
+        """Return the features of modification texts, or None where the composer uses none.
+
+        Args:
+            tokens: (B, L) int64.
+            lengths: (B,) int64.
+        """
+        if self.text_encoder is None:
+            return None
+        features: TextFeatures = self.text_encoder(tokens, lengths)
+        if self.second_encoder is not None and self.composer.second_encoder == "query":
+            features = replace(features, second=self.second_encoder(tokens, lengths))
+        return features
+
+    def encode_descriptions(self, tokens: Tensor, lengths: Tensor) -> TextFeatures:
+        """Return the features of texts that describe whole pictures.
+
+        Raises:
+            ConfigError: the model has no text encoder.
+        """
+        own = self.composer.second_encoder == "descriptions"
+        encoder = self.second_encoder if own else self.text_encoder
+        if encoder is None:
+            raise ConfigError(
+                f"Composer {self.config.composer.name!r} uses no text, so that its model cannot encode descriptions.",
+                hint="Leave out the loss that needs them.",
+            )
+        features: TextFeatures = encoder(tokens, lengths)
+        return features
+
     def compose(self, reference: Tensor, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Return the queries (B, D), not normalised.
 
         Args:
             reference: (B, H, W, 3) uint8.
-            tokens: (B, T) int64.
+            tokens: (B, L) int64.
             lengths: (B,) int64.
         """
         image = self.encode_images(reference) if self.composer.uses_reference else None
-        text: TextFeatures | None = self.text_encoder(tokens, lengths) if self.text_encoder else None
-        return self.composer.compose(image, text)
+        return self.composer.compose(image, self.encode_texts(tokens, lengths))
 
     def embed(self, images: Tensor) -> Tensor:
         """Return the gallery vectors (B, D) of `images` (B, H, W, 3) uint8, not normalised."""
         return self.composer.embed(self.encode_images(images))
-
-    def forward(self, reference: Tensor, tokens: Tensor, lengths: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """Return queries and target vectors, both (B, D), of a training batch."""
-        return self.compose(reference, tokens, lengths), self.embed(target)

@@ -6,11 +6,12 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
-from cirray.composers.composer import Composer, ComposerConfig, composers
-from cirray.encoders import ImageFeatures, TextFeatures
+from cirray.composers.composer import Composer, VectorConfig, composers
+from cirray.composers.papers import TIRG
+from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
 
 
-class TextOnlyConfig(ComposerConfig):
+class TextOnlyConfig(VectorConfig):
     """Settings of `TextOnly`."""
 
     name: Literal["text-only"] = "text-only"
@@ -24,12 +25,14 @@ class TextOnly(Composer):
     """
 
     Config = TextOnlyConfig
+    paper = TIRG
     uses_reference = False
 
-    def __init__(self, config: TextOnlyConfig, image_channels: tuple[int, ...], text_dim: int) -> None:
-        super().__init__(config, image_channels, text_dim)
-        self.project = nn.Linear(image_channels[-1], config.dim)
-        self.project_text = nn.Linear(text_dim, config.dim)
+    def __init__(self, config: TextOnlyConfig, image: ImageShape, text: TextShape) -> None:
+        super().__init__(config, image, text)
+        self.parts = (config.dim,)
+        self.project = nn.Linear(image.pooled, config.dim)
+        self.project_text = nn.Linear(text.sentence, config.dim)
 
     def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:
         """Return the texts' vectors (B, D)."""

@@ -7,11 +7,12 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from cirray.composers.composer import Composer, ComposerConfig, composers
-from cirray.encoders import ImageFeatures, TextFeatures
+from cirray.composers.composer import Composer, VectorConfig, composers
+from cirray.composers.papers import TIRG
+from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
 
 
-class TirgLastConvConfig(ComposerConfig):
+class TirgLastConvConfig(VectorConfig):
     """Settings of `TirgLastConv`.
 
     Attributes:
@@ -42,12 +43,15 @@ class TirgLastConv(Composer):
     """
 
     Config = TirgLastConvConfig
+    paper = TIRG
+    explains = ("gate", "residual")
 
-    def __init__(self, config: TirgLastConvConfig, image_channels: tuple[int, ...], text_dim: int) -> None:
-        super().__init__(config, image_channels, text_dim)
-        channels = image_channels[-1]
-        self.gate = _branch(channels, text_dim)
-        self.residual = _branch(channels, text_dim)
+    def __init__(self, config: TirgLastConvConfig, image: ImageShape, text: TextShape) -> None:
+        super().__init__(config, image, text)
+        self.parts = (config.dim,)
+        channels = image.level(-1).channels
+        self.gate = _branch(channels, text.sentence)
+        self.residual = _branch(channels, text.sentence)
         self.weights = nn.Parameter(torch.tensor([config.gate_weight, config.residual_weight]))
         self.project = nn.Linear(channels, config.dim)
 
@@ -62,8 +66,8 @@ class TirgLastConv(Composer):
         return cast(Tensor, self.project(modified.mean(dim=(2, 3))))
 
     def embed(self, image: ImageFeatures) -> Tensor:
-        """Return the projected pooled features (B, D)."""
-        return cast(Tensor, self.project(image.pooled))
+        """Return the last map, averaged over its positions and projected, (B, D)."""
+        return cast(Tensor, self.project(image.maps[-1].mean(dim=(2, 3))))
 
     def explain(self, reference: ImageFeatures | None, text: TextFeatures | None) -> dict[str, Tensor]:
         """Return "gate", how much of each position is kept, and "residual", where most is added, both (B, H, W)."""

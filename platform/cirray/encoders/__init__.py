@@ -1,6 +1,6 @@
 """Encoders of pictures and texts. Importing this package registers them all."""
 
-from cirray.encoders.features import ImageFeatures, TextFeatures
+from cirray.encoders.features import ImageFeatures, ImageShape, MapShape, TextFeatures, TextShape
 from cirray.encoders.image import ImageEncoder, image_encoders
 from cirray.encoders.lstm import Lstm, LstmConfig
 from cirray.encoders.preprocessing import Preprocessing
@@ -12,13 +12,16 @@ from cirray.encoders.vocabulary import Vocabulary
 __all__ = [
     "ImageEncoder",
     "ImageFeatures",
+    "ImageShape",
     "Lstm",
     "LstmConfig",
+    "MapShape",
     "Preprocessing",
     "SmallCnn",
     "SmallCnnConfig",
     "TextEncoder",
     "TextFeatures",
+    "TextShape",
     "Vocabulary",
     "image_encoders",
     "text_encoders",

@@ -9,8 +9,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cirray.config import Choice
-from cirray.encoders.features import TextFeatures
+from cirray.encoders.features import TextFeatures, TextShape
 from cirray.encoders.text import TextEncoder, text_encoders
+from cirray.encoders.vocabulary import Vocabulary
 
 
 class LstmConfig(Choice):
@@ -38,16 +39,17 @@ class Lstm(TextEncoder):
 
     Config = LstmConfig
 
-    def __init__(self, config: LstmConfig, vocabulary_size: int) -> None:
-        super().__init__()
-        self.dim = config.dim
-        self.words = nn.Embedding(vocabulary_size, config.word_dim)
+    def __init__(self, config: LstmConfig, vocabulary: Vocabulary) -> None:
+        super().__init__(config, vocabulary)
+        self.shape = TextShape(words=config.word_dim, states=config.dim, sentence=config.dim)
+        self.words = nn.Embedding(len(vocabulary), config.word_dim)
         self.lstm = nn.LSTM(config.word_dim, config.dim, batch_first=True)
         self.head = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(config.dim, config.dim))
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> TextFeatures:
         """Return the features of `tokens` (B, T) with `lengths` (B,)."""
-        states, _ = self.lstm(self.words(tokens))
+        words = self.words(tokens)
+        states, _ = self.lstm(words)
         mask = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
         last = states[torch.arange(len(tokens), device=tokens.device), lengths - 1]
-        return TextFeatures(states * mask[..., None], mask, self.head(last))
+        return TextFeatures(words * mask[..., None], states * mask[..., None], mask, self.head(last))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, cast
 
 from pydantic import PositiveInt, model_validator
@@ -46,7 +47,7 @@ class SmallCnn(ImageEncoder):
         inputs = (3, *config.widths[:-1])
         blocks = zip(inputs, config.widths, config.strides, strict=True)
         self.blocks = nn.ModuleList(_block(before, after, stride) for before, after, stride in blocks)
-        self.channels = config.widths
+        self.stride = math.prod(config.strides)
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """Return the features of `images` (B, 3, H, W)."""

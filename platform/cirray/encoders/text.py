@@ -8,21 +8,25 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from cirray.config import Choice
-from cirray.encoders.features import TextFeatures
+from cirray.encoders.features import TextFeatures, TextShape
+from cirray.encoders.vocabulary import Vocabulary
 from cirray.registry import Registry
 
 
 class TextEncoder(nn.Module, ABC):
-    """From token ids to token states and a sentence vector.
+    """From token ids to word vectors, token states and a sentence vector.
 
     The features of a text must not depend on the texts beside it in the batch.
 
     Attributes:
-        dim: size of states and sentence vectors.
+        shape: sizes of the features.
     """
 
     Config: ClassVar[type[Choice]]
-    dim: int
+    shape: TextShape
+
+    def __init__(self, config: Choice, vocabulary: Vocabulary) -> None:
+        super().__init__()
 
     @abstractmethod
     def forward(self, tokens: Tensor, lengths: Tensor) -> TextFeatures:

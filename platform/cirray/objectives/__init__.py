@@ -1,7 +1,22 @@
-"""Objectives: losses with their weights, margins and temperatures. Importing this package registers them all."""
+"""Losses, and the objectives that recipes put together of them. Importing this package registers them all."""
 
 from cirray.objectives.batch_classification import BatchClassification, BatchClassificationConfig
 from cirray.objectives.gather import gather
-from cirray.objectives.objective import Loss, Objective, objectives
+from cirray.objectives.loss import Loss, LossConfig, LossValue, losses
+from cirray.objectives.objective import Objective, needs_descriptions
+from cirray.objectives.view import Batch, Texts, View
 
-__all__ = ["BatchClassification", "BatchClassificationConfig", "Loss", "Objective", "gather", "objectives"]
+__all__ = [
+    "Batch",
+    "BatchClassification",
+    "BatchClassificationConfig",
+    "Loss",
+    "LossConfig",
+    "LossValue",
+    "Objective",
+    "Texts",
+    "View",
+    "gather",
+    "losses",
+    "needs_descriptions",
+]

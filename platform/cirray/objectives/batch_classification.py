@@ -6,14 +6,15 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
-from torch import Tensor, nn
+from torch import nn
 
-from cirray.config import Choice
+from cirray.composers import Retriever
 from cirray.objectives.gather import gather
-from cirray.objectives.objective import Loss, Objective, objectives
+from cirray.objectives.loss import Loss, LossConfig, LossValue, losses
+from cirray.objectives.view import View
 
 
-class BatchClassificationConfig(Choice):
+class BatchClassificationConfig(LossConfig):
     """Settings of `BatchClassification`.
 
     Attributes:
@@ -24,8 +25,8 @@ class BatchClassificationConfig(Choice):
     scale: float = 4.0
 
 
-@objectives.register("batch-classification")
-class BatchClassification(Objective):
+@losses.register("batch-classification")
+class BatchClassification(Loss):
     """Cross-entropy of every query over all targets of the batch, those of the other workers included.
 
     Vo et al., "Composing Text and Image for Image Retrieval" (CVPR 2019), Eq. 6 (K = B, M = 1):
@@ -37,14 +38,14 @@ class BatchClassification(Objective):
 
     Config = BatchClassificationConfig
 
-    def __init__(self, config: BatchClassificationConfig) -> None:
-        super().__init__()
+    def __init__(self, config: BatchClassificationConfig, model: Retriever) -> None:
+        super().__init__(config, model)
         self.scale = nn.Parameter(torch.tensor(config.scale))
 
-    def forward(self, queries: Tensor, targets: Tensor) -> Loss:
-        """Return the loss of queries (B, D) and targets (B, D)."""
-        queries = self.scale * F.normalize(queries, dim=1)
-        candidates, first = gather(self.scale * F.normalize(targets, dim=1))
+    def forward(self, view: View) -> LossValue:
+        """Return the mean over the queries."""
+        queries = self.scale * F.normalize(view.queries, dim=1)
+        candidates, first = gather(self.scale * F.normalize(view.targets, dim=1))
         own = torch.arange(first, first + len(queries), device=queries.device)
         loss = F.cross_entropy(queries @ candidates.T, own)
-        return Loss(loss, {"batch_classification": loss.detach(), "scale": self.scale.detach()})
+        return LossValue(loss, {"scale": self.scale.detach()})

@@ -1,38 +1,39 @@
-"""The one shape of all training objectives, and their registry."""
+"""The objective of a run: the weighted sum of its losses."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
-from cirray.config import Choice
-from cirray.registry import Registry
+from cirray.composers import Retriever
+from cirray.objectives.loss import LossConfig, LossValue, losses
+from cirray.objectives.view import View
 
 
-@dataclass(frozen=True)
-class Loss:
-    """The value to minimise, and its parts.
+class Objective(nn.Module):
+    """Losses by the role that each of them plays ("retrieval", "reconstruction")."""
 
-    Attributes:
-        total: scalar with a gradient.
-        parts: scalars for the record, by name: what `total` is made of, and settings that the objective learns.
-    """
+    def __init__(self, config: Mapping[str, LossConfig], model: Retriever) -> None:
+        super().__init__()
+        self.config = dict(config)
+        self.losses = nn.ModuleDict({role: losses[chosen.name](chosen, model) for role, chosen in config.items()})
 
-    total: Tensor
-    parts: dict[str, Tensor] = field(default_factory=dict)
+    def forward(self, view: View) -> LossValue:
+        """Return the sum over the losses that count in the view's epoch, and each loss under its role."""
+        total = torch.zeros((), device=view.batch.target.device)
+        parts: dict[str, Tensor] = {}
+        for role, loss in self.losses.items():
+            if not self.config[role].counts_in(view.epoch):
+                continue
+            value: LossValue = loss(view)
+            total = total + self.config[role].weight * value.total
+            parts[role] = value.total.detach()
+            parts |= {f"{role}.{name}": part for name, part in value.parts.items()}
+        return LossValue(total, parts)
 
 
-class Objective(nn.Module, ABC):
-    """From a batch's queries and targets to a loss; it may have weights of its own, which train with the model."""
-
-    Config: ClassVar[type[Choice]]
-
-    @abstractmethod
-    def forward(self, queries: Tensor, targets: Tensor) -> Loss:
-        """Return the loss of queries (B, D) and their targets (B, D), row by row, as the model gives them."""
-
-
-objectives: Registry[type[Objective]] = Registry("objective")
+def needs_descriptions(config: Mapping[str, LossConfig]) -> bool:
+    """Return whether one of the losses looks at the descriptions of references and targets."""
+    return any(losses[chosen.name].needs_descriptions for chosen in config.values())

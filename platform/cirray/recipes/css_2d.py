@@ -36,7 +36,7 @@ def _css_2d(composer: ComposerConfig, *, epochs: int) -> RunConfig:
             text_encoder=LstmConfig(word_dim=32, dim=32),
             composer=composer,
         ),
-        objective=BatchClassificationConfig(),
+        objective={"retrieval": BatchClassificationConfig()},
         training=TrainingConfig(
             epochs=epochs, batch_size=256, sampler=SameReferenceConfig(texts_per_source=2), learning_rate=5e-3
         ),

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, StringConstraints, model_validator
 
 from cirray.batches import ShuffleConfig, TextUse, samplers
 from cirray.batches import augmentations as known_augmentations
 from cirray.composers import ModelConfig
 from cirray.config import Choice, Config, chosen_from
-from cirray.objectives import objectives
+from cirray.errors import ConfigError
+from cirray.objectives import LossConfig, losses
 from cirray.registry import Registry
+
+Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Name of a loss within an objective."""
 
 
 class TrainingConfig(Config):
@@ -63,7 +67,7 @@ class RunConfig(Config):
         split: whose triplets train.
         seed: decides initial weights, batches and dropout.
         model: encoders and composer.
-        objective: which, with its weights, margins and temperatures.
+        objective: the losses by the role that each plays, with their weights, margins and temperatures.
         training: how weights are found.
     """
 
@@ -72,8 +76,18 @@ class RunConfig(Config):
     split: str = "train"
     seed: int = Field(0, ge=0, lt=2**63)
     model: ModelConfig
-    objective: Annotated[SerializeAsAny[Choice], chosen_from(objectives)]
+    objective: dict[Role, Annotated[SerializeAsAny[LossConfig], chosen_from(losses)]] = Field(min_length=1)
     training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _every_epoch_has_a_loss(self) -> RunConfig:
+        for epoch in range(1, self.training.epochs + 1):
+            if not any(loss.counts_in(epoch) for loss in self.objective.values()):
+                raise ConfigError(
+                    f"No loss of the objective counts in epoch {epoch} of {self.training.epochs}.",
+                    hint="Change first_epoch or last_epoch of one of them.",
+                )
+        return self
 
 
 Recipe = Callable[[], RunConfig]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -16,22 +15,13 @@ from cirray.datasets import Pixels, PixelSource, PreparedDataset, triplets_table
 from cirray.encoders import Vocabulary
 from cirray.encoders.vocabulary import Ids
 from cirray.errors import DataError
+from cirray.objectives import Batch
 from cirray.recipes import RunConfig
 from cirray.training.ahead import ahead
 from cirray.training.randomness import AUGMENTATION, step_seed
 from cirray.training.sampling import worker_share
 from cirray.training.tokens import TokenIds
 from cirray.training.world import World
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Tensors of one worker's share of a step: what `Retriever.forward` takes."""
-
-    reference: Tensor
-    tokens: Tensor
-    lengths: Tensor
-    target: Tensor
 
 
 def uses_triplets(config: RunConfig) -> bool:

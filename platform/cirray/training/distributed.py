@@ -131,21 +131,21 @@ def train(
         # In a worker, a batch that is larger than the data would count as a failure.
         sampler.steps(config.training.batch_size)
         vocabulary = Vocabulary.of(sampler.texts(), config.model.tokenizer, config.model.on_unknown)
-        _check_buildable(config, len(vocabulary))
+        _check_buildable(config, vocabulary)
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
     shelf.point_at(bundle.version)
     return bundle, not finished
 
 
-def _check_buildable(config: RunConfig, vocabulary_size: int) -> None:
+def _check_buildable(config: RunConfig, vocabulary: Vocabulary) -> None:
     """Build the model once here, where its error is the caller's: in a worker it would count as a failed one.
 
     Raises:
         ConfigError: the settings give no model.
     """
     try:
-        Trainee.build(config, vocabulary_size, 1, torch.device("cpu"))
+        Trainee.build(config, vocabulary, 1, torch.device("cpu"))
     except (ValueError, RuntimeError) as error:
         raise ConfigError(
             f"The settings of {config.name} give no model: {error}.", hint="Change those under model or objective."
@@ -228,7 +228,7 @@ def _bundle(
     scaling: Scaling,
     checkpoint: ray.train.Checkpoint,
 ) -> Artifact:
-    model = Retriever(config.model, len(vocabulary))
+    model = Retriever(config.model, vocabulary)
     with checkpoint.as_directory() as folder:
         load_weights(Path(folder), model)
         progress = load_progress(Path(folder))

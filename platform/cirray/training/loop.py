@@ -107,7 +107,7 @@ class _Epoch:
         device = self.world.device
         torch.manual_seed(step_seed(self.config.seed, self.epoch, step, self.world.rank))
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss, parts = self.module(batch)
+            loss, parts = self.module(batch, self.epoch + 1)
         value = _finite("loss", loss, self.epoch, step)
         self.norms += _update(self.trainee, loss, self.config.training.gradient_clip, self.epoch, step)
         for name, part in {"total": loss.detach(), **parts}.items():

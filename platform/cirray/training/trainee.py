@@ -11,9 +11,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from cirray.composers import Retriever
-from cirray.objectives import Objective, objectives
+from cirray.encoders import Vocabulary
+from cirray.objectives import Batch, LossValue, Objective, View
 from cirray.recipes import RunConfig, TrainingConfig
-from cirray.training.data import Batch
 
 
 class TrainingStep(nn.Module):
@@ -24,13 +24,12 @@ class TrainingStep(nn.Module):
         self.model = model
         self.objective = objective
 
-    def forward(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss and its parts."""
-        queries, targets = self.model(batch.reference, batch.tokens, batch.lengths, batch.target)
-        # Distances between near neighbours need all the digits, whatever the layers below ran in; under autocast
-        # the products of the objective itself would be rounded again.
-        with torch.autocast(queries.device.type, enabled=False):
-            loss = self.objective(queries.float(), targets.float())
+    def forward(self, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss in an epoch, from 1, and its parts."""
+        view = View(self.model, batch, epoch)
+        # Under autocast the products of the objective itself would be rounded.
+        with torch.autocast(batch.target.device.type, enabled=False):
+            loss: LossValue = self.objective(view)
         return loss.total, loss.parts
 
 
@@ -43,11 +42,11 @@ class Trainee:
     schedule: LambdaLR
 
     @classmethod
-    def build(cls, config: RunConfig, vocabulary_size: int, steps_in_epoch: int, device: torch.device) -> Trainee:
+    def build(cls, config: RunConfig, vocabulary: Vocabulary, steps_in_epoch: int, device: torch.device) -> Trainee:
         """Return a fresh trainee, its weights drawn from the run's seed."""
         torch.manual_seed(config.seed)
-        model = Retriever(config.model, vocabulary_size)
-        objective = objectives[config.objective.name](config.objective)
+        model = Retriever(config.model, vocabulary)
+        objective = Objective(config.objective, model)
         step = TrainingStep(model, objective).to(memory_format=torch.channels_last).to(device)
         optimizer = _optimizer(step, config.training)
         total = steps_in_epoch * config.training.epochs

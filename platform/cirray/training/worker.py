@@ -58,7 +58,7 @@ def work(settings: dict[str, Assignment]) -> None:
     assignment = settings["assignment"]
     config, world = assignment.config, _world()
     data = _open_data(assignment)
-    trainee = Trainee.build(config, len(assignment.vocabulary), data.steps, world.device)
+    trainee = Trainee.build(config, assignment.vocabulary, data.steps, world.device)
     progress = Progress()
     if (checkpoint := ray.train.get_checkpoint()) is not None:
         with checkpoint.as_directory() as folder:

@@ -27,7 +27,7 @@ def model() -> Retriever:
         recipes["css-2d/tirg-last-conv"](),
         ["model.preprocessing.height=16", "model.preprocessing.width=24", "model.composer.dim=8"],
     )
-    return Retriever(run.model, len(VOCABULARY)).eval()
+    return Retriever(run.model, VOCABULARY).eval()
 
 
 def saved(place: Location) -> Artifact:

@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from cirray.composers import TirgLastConv, TirgLastConvConfig
-from cirray.encoders import ImageFeatures, TextFeatures
+from cirray.encoders import ImageFeatures, ImageShape, MapShape, TextFeatures, TextShape
+from tests.small_models import image_features, text_features
 
 BATCH, CHANNELS, TEXT, SIZE, DIM = 2, 3, 2, 4, 5
+IMAGE = ImageShape((MapShape(9, 8, 8), MapShape(CHANNELS, SIZE, SIZE)), CHANNELS)
 
 
 def composer() -> TirgLastConv:
     torch.manual_seed(0)
-    made = TirgLastConv(TirgLastConvConfig(dim=DIM), (9, CHANNELS), TEXT)
+    made = TirgLastConv(TirgLastConvConfig(dim=DIM), IMAGE, TextShape(3, TEXT, TEXT))
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None
@@ -28,11 +30,7 @@ def composer() -> TirgLastConv:
 
 
 def inputs() -> tuple[ImageFeatures, TextFeatures]:
-    generator = torch.Generator().manual_seed(1)
-    last = torch.randn(BATCH, CHANNELS, SIZE, SIZE, generator=generator)
-    sentence = torch.randn(BATCH, TEXT, generator=generator)
-    image = ImageFeatures((torch.zeros(BATCH, 9, 8, 8), last), last.mean(dim=(2, 3)))
-    return image, TextFeatures(sentence[:, None], torch.ones(BATCH, 1, dtype=torch.bool), sentence)
+    return image_features(BATCH, *IMAGE.maps), text_features(BATCH, TEXT)
 
 
 def naive_convolution(values: list[list[list[float]]], layer: nn.Conv2d) -> list[list[list[float]]]:

@@ -6,15 +6,17 @@ import pytest
 import torch
 
 from cirray.config import override
-from cirray.encoders import Lstm, LstmConfig, Preprocessing, SmallCnn, SmallCnnConfig
+from cirray.encoders import ImageShape, Lstm, LstmConfig, MapShape, Preprocessing, SmallCnn, SmallCnnConfig
 from cirray.errors import ConfigError
+from tests.small_models import VOCABULARY
 
 
 def test_small_cnn_gives_one_map_a_block_and_the_mean_of_the_last() -> None:
     encoder = SmallCnn(SmallCnnConfig(widths=(4, 6, 8), strides=(4, 2, 1))).eval()
     features = encoder(torch.randn(2, 3, 64, 64))
     assert [tuple(level.shape) for level in features.maps] == [(2, 4, 16, 16), (2, 6, 8, 8), (2, 8, 8, 8)]
-    assert encoder.channels == (4, 6, 8)
+    assert encoder.stride == 8
+    assert encoder.shape(64, 64) == ImageShape((MapShape(4, 16, 16), MapShape(6, 8, 8), MapShape(8, 8, 8)), 8)
     expected = torch.stack([features.maps[-1][:, :, y, x] for y in range(8) for x in range(8)]).mean(0)
     torch.testing.assert_close(features.pooled, expected)
 
@@ -26,7 +28,7 @@ def test_small_cnn_refuses_widths_without_strides() -> None:
 
 def lstm() -> Lstm:
     torch.manual_seed(0)
-    return Lstm(LstmConfig(word_dim=5, dim=7), vocabulary_size=11).eval()
+    return Lstm(LstmConfig(word_dim=5, dim=7), VOCABULARY).eval()
 
 
 def test_the_sentence_is_the_head_of_the_state_after_the_last_valid_word() -> None:

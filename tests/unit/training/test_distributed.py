@@ -64,7 +64,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]:
         folder.mkdir()
         save_checkpoint(
             folder,
-            Trainee.build(config, len(vocabulary), 1, torch.device("cpu")),
+            Trainee.build(config, vocabulary, 1, torch.device("cpu")),
             Progress(history=(REPORT,)),
         )
         (folder / "training.pt").unlink()

@@ -14,7 +14,7 @@ from cirray.config import override
 from cirray.datasets import PixelCache
 from cirray.encoders import Vocabulary
 from cirray.errors import ConfigError, TrainingError
-from cirray.objectives import Loss, Objective
+from cirray.objectives import LossValue, Objective, View
 from cirray.recipes import RunConfig, recipes
 from cirray.training.checkpoint import load_checkpoint, load_progress, load_weights, save_checkpoint
 from cirray.training.data import TrainingData
@@ -58,7 +58,7 @@ def data(run: RunConfig) -> TrainingData:
 
 
 def trainee(run: RunConfig) -> Trainee:
-    return Trainee.build(run, len(WORDS) + 1, STEPS, torch.device("cpu"))
+    return Trainee.build(run, Vocabulary(tokenizer="tirg", words=WORDS), STEPS, torch.device("cpu"))
 
 
 def train(run: RunConfig, learner: Trainee, progress: Progress | None = None) -> list[EpochReport]:
@@ -231,14 +231,14 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -
 class SquareRoot(Objective):
     """An objective whose loss is finite where its gradient is not."""
 
-    def forward(self, queries: torch.Tensor, targets: torch.Tensor) -> Loss:
-        return Loss((queries * 0).sum().sqrt())
+    def forward(self, view: View) -> LossValue:
+        return LossValue((view.queries * 0).sum().sqrt())
 
 
 def test_a_gradient_that_is_no_number_stops_the_run_before_it_spoils_the_weights() -> None:
     run = config()
     learner = trainee(run)
-    learner.step.objective = SquareRoot()
+    learner.step.objective = SquareRoot({}, learner.step.model)
     before = weights(learner)
     with pytest.raises(TrainingError, match=r"norm of the gradient is nan at step 1 of epoch 1.*learning_rate"):
         train(run, learner)
@@ -249,15 +249,15 @@ def test_a_gradient_that_is_no_number_stops_the_run_before_it_spoils_the_weights
 class Immeasurable(Objective):
     """An objective that is well, but for something that it records of itself."""
 
-    def forward(self, queries: torch.Tensor, targets: torch.Tensor) -> Loss:
-        return Loss(queries.sum(), {"scale": torch.tensor(float("inf"))})
+    def forward(self, view: View) -> LossValue:
+        return LossValue(view.queries.sum(), {"scale": torch.tensor(float("inf"))})
 
 
 @pytest.mark.parametrize(("every", "step"), [("null", STEPS), ("2", 2)])
 def test_an_epoch_whose_report_would_have_what_is_no_number_stops_the_run(every: str, step: int) -> None:
     run = config(f"training.checkpoint_every_steps={every}")
     learner = trainee(run)
-    learner.step.objective = Immeasurable()
+    learner.step.objective = Immeasurable({}, learner.step.model)
     with pytest.raises(TrainingError, match=rf"sum of 'scale' is inf at step {step} of epoch 1.*learning_rate"):
         train(run, learner)
 
@@ -269,17 +269,17 @@ def test_the_objective_has_all_digits_whatever_the_model_ran_in() -> None:
     seen: list[torch.dtype] = []
 
     class Spy(Objective):
-        def forward(self, queries: torch.Tensor, targets: torch.Tensor) -> Loss:
-            seen.extend([queries.dtype, targets.dtype, (queries @ targets.T).dtype])
-            return Loss(queries.sum())
+        def forward(self, view: View) -> LossValue:
+            seen.extend([view.queries.dtype, view.targets.dtype, (view.queries @ view.targets.T).dtype])
+            return LossValue(view.queries.sum())
 
     with closing(data(run).batches(0, 0, World())) as batches:
         batch = next(batches)
     with torch.autocast("cpu", torch.bfloat16):
-        queries, _ = learner.step.model(batch.reference, batch.tokens, batch.lengths, batch.target)
-        full, _ = learner.step(batch)
-        learner.step.objective = Spy()
-        learner.step(batch)
+        queries = learner.step.model.compose(batch.reference, batch.tokens, batch.lengths)
+        full, _ = learner.step(batch, 1)
+        learner.step.objective = Spy({}, learner.step.model)
+        learner.step(batch, 1)
     assert queries.dtype == torch.bfloat16, "or there is nothing to keep from the objective"
     assert full.dtype == torch.float32
     assert seen == [torch.float32] * 3

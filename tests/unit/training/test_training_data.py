@@ -15,9 +15,10 @@ from cirray.config import override
 from cirray.datasets import CACHE_VARIABLE, ITEMS, PreparedDataset, open_source, triplets_table
 from cirray.encoders import Vocabulary
 from cirray.errors import ArtifactError, DataError
+from cirray.objectives import Batch
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Artifact, Location, Manifest, commit, put_file, table_bytes
-from cirray.training.data import Batch, TrainingData, make_sampler
+from cirray.training.data import TrainingData, make_sampler
 from cirray.training.world import World
 
 NUM_ITEMS, TRIPLETS, BATCH, STEPS = 12, 40, 8, 5
