@@ -7,11 +7,14 @@ from pathlib import Path
 import torch
 
 from cirray.bundles import Bundle, save_bundle
-from cirray.composers import ModelConfig, Retriever, TirgLastConvConfig
+from cirray.composers import ModelConfig, Retriever
+from cirray.composers.tirg_last_conv import TirgLastConvConfig
 from cirray.datasets.css import CssConfig, Split, encode_png, generate, item_table, render, triplet_table
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.schema import joined
-from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig, Vocabulary
+from cirray.encoders import Preprocessing, Vocabulary
+from cirray.encoders.images.small_cnn import SmallCnnConfig
+from cirray.encoders.texts.lstm import LstmConfig
 from cirray.storage import Artifact, Root, fingerprint
 from tests.artifacts import put_dataset, put_index
 

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from cirray.composers import ComposerConfig, ModelConfig, Retriever, composers
 from cirray.config import from_mapping
-from cirray.encoders import ImageFeatures, LstmConfig, Preprocessing, SmallCnnConfig, TextFeatures, Vocabulary
+from cirray.encoders import ImageFeatures, Preprocessing, TextFeatures, Vocabulary
+from cirray.encoders.images.small_cnn import SmallCnnConfig
+from cirray.encoders.texts.lstm import LstmConfig
 from cirray.objectives import Batch, Texts, View
 
 SIZE = 16

@@ -13,16 +13,9 @@ from cirray.bundles import save_bundle
 from cirray.cli.display import Display
 from cirray.cli.operations import build_index, evaluate_model, open_dataset, train_model
 from cirray.composers import Composer, ModelConfig, Retriever, VectorConfig, composers
-from cirray.encoders import (
-    ImageFeatures,
-    ImageShape,
-    LstmConfig,
-    Preprocessing,
-    SmallCnnConfig,
-    TextFeatures,
-    TextShape,
-    Vocabulary,
-)
+from cirray.encoders import ImageFeatures, ImageShape, Preprocessing, TextFeatures, TextShape, Vocabulary
+from cirray.encoders.images.small_cnn import SmallCnnConfig
+from cirray.encoders.texts.lstm import LstmConfig
 from cirray.errors import ArtifactError, ConfigError
 from cirray.evaluation import evaluation
 from cirray.recipes import recipes

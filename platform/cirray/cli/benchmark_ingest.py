@@ -18,11 +18,15 @@ from cirray.cli.benchmark_decoders import WORKERS, decode_alone, load, rate
 from cirray.cli.benchmark_pictures import BenchmarkPicturesConfig, write_pictures
 from cirray.cli.memory import PeakMemory
 from cirray.cluster import ray_cluster, usable_cores
-from cirray.composers import ImageOnlyConfig, ModelConfig
+from cirray.composers import ModelConfig
+from cirray.composers.image_only import ImageOnlyConfig
 from cirray.config import Config
 from cirray.datasets import CACHE_VARIABLE, PreparedDataset, open_source
-from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig, Vocabulary
-from cirray.objectives import Batch, BatchClassificationConfig
+from cirray.encoders import Preprocessing, Vocabulary
+from cirray.encoders.images.small_cnn import SmallCnnConfig
+from cirray.encoders.texts.lstm import LstmConfig
+from cirray.objectives import Batch
+from cirray.objectives.batch_classification import BatchClassificationConfig
 from cirray.prepare import PrepareConfig, prepare
 from cirray.recipes import RunConfig, TrainingConfig
 from cirray.storage import Location, Root

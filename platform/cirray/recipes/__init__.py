@@ -1,6 +1,14 @@
-"""Recipes: functions that return the complete, frozen configuration of a run. Importing registers them all."""
+"""Recipes: functions that return the complete, frozen configuration of a run, one file a dataset.
 
-from cirray.recipes import css_2d
+Importing this package imports every file in it, and so registers them all.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
 from cirray.recipes.run import Recipe, RunConfig, TrainingConfig, recipes
 
-__all__ = ["Recipe", "RunConfig", "TrainingConfig", "css_2d", "recipes"]
+for _module in iter_modules(__path__, prefix=f"{__name__}."):
+    import_module(_module.name)
+
+__all__ = ["Recipe", "RunConfig", "TrainingConfig", "recipes"]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from cirray.batches import SameReferenceConfig
-from cirray.composers import (
-    ComposerConfig,
-    ImageOnlyConfig,
-    ModelConfig,
-    TextOnlyConfig,
-    TirgLastConvConfig,
-)
-from cirray.encoders import LstmConfig, Preprocessing, SmallCnnConfig
-from cirray.objectives import BatchClassificationConfig
+from cirray.composers import ComposerConfig, ModelConfig
+from cirray.composers.image_only import ImageOnlyConfig
+from cirray.composers.text_only import TextOnlyConfig
+from cirray.composers.tirg_last_conv import TirgLastConvConfig
+from cirray.encoders import Preprocessing
+from cirray.encoders.images.small_cnn import SmallCnnConfig
+from cirray.encoders.texts.lstm import LstmConfig
+from cirray.objectives.batch_classification import BatchClassificationConfig
 from cirray.recipes.run import RunConfig, TrainingConfig, recipes
 
 DIM = 128

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from cirray.composers import TirgLastConv, TirgLastConvConfig
+from cirray.composers.tirg_last_conv import TirgLastConv, TirgLastConvConfig
 from cirray.encoders import ImageFeatures, ImageShape, MapShape, TextFeatures, TextShape
 from tests.small_models import image_features, text_features
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from cirray.config import override
-from cirray.encoders import ImageShape, Lstm, LstmConfig, MapShape, Preprocessing, SmallCnn, SmallCnnConfig
+from cirray.encoders import ImageShape, MapShape, Preprocessing
+from cirray.encoders.images.small_cnn import SmallCnn, SmallCnnConfig
+from cirray.encoders.texts.lstm import Lstm, LstmConfig
 from cirray.errors import ConfigError
 from tests.small_models import VOCABULARY
 

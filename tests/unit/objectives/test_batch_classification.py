@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.distributed import FileStore  # type: ignore[attr-defined]  # torch does not list it
 from torch.multiprocessing.spawn import spawn
 
-from cirray.objectives import BatchClassification, BatchClassificationConfig, LossValue
+from cirray.objectives import LossValue
+from cirray.objectives.batch_classification import BatchClassification, BatchClassificationConfig
 from tests.small_models import fixed_view, small_retriever
 
 ROWS, DIM, WORKERS = 6, 4, 2

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cirray.config import Choice
 from cirray.encoders.features import ImageFeatures
-from cirray.encoders.image import ImageEncoder, image_encoders
+from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 
 
 class SmallCnnConfig(Choice):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cirray.config import Choice
 from cirray.encoders.features import TextFeatures, TextShape
-from cirray.encoders.text import TextEncoder, text_encoders
+from cirray.encoders.text_encoder import TextEncoder, text_encoders
 from cirray.encoders.vocabulary import Vocabulary
 
 
