@@ -87,6 +87,12 @@ def spawn(command: Sequence[str], *, environment: Mapping[str, str], log: Path, 
     return Process(pid=handle.pid, born=row.born)
 
 
+def process_with(pid: int) -> Process | None:
+    """Return the living process that has a number now, or None."""
+    row = _row(pid)
+    return Process(pid=pid, born=row.born) if row is not None and row.alive else None
+
+
 def is_running(process: Process) -> bool:
     """Return whether this very process is alive (a zombie is not)."""
     _reap(process.pid)

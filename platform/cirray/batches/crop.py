@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from pydantic import Field
 from torch import Tensor
-from torchvision.transforms.v2 import functional as TF  # noqa: N812 (torchvision's own convention)
 
 from cirray.batches.augmentation import Augmentation, AugmentationConfig, Pictures, augmentations
 
@@ -92,9 +91,11 @@ class ResizedCrop(Augmentation):
 
     def apply(self, pictures: Pictures, draws: Tensor) -> Pictures:
         """Return the crops."""
+        from torchvision.transforms.v2.functional import resized_crop  # here, since it takes seconds to import
+
         size = list(pictures.shape[2:])
         crops = [
-            TF.resized_crop(picture, *draw, size, antialias=True)
+            resized_crop(picture, *draw, size, antialias=True)
             for picture, draw in zip(pictures, draws.tolist(), strict=True)
         ]
         return torch.stack(crops)

@@ -43,12 +43,14 @@ def parquet_columns(
     """
     try:
         with pq.ParquetFile(io.BytesIO(data)) as file:
-            present = [column for column in file.schema_arrow.names if column in wanted]
+            schema = file.schema_arrow
+            present = [column for column in schema.names if column in wanted]
             _check_size(file.metadata, name)
         if len(set(present)) < len(present):
             return present, iter(())
         # A text that comes again and again is kept once.
-        table = table_from(data, present, read_dictionary=present)
+        texts = [column for column in present if pa.types.is_string(schema.field(column).type)]
+        table = table_from(data, present, read_dictionary=texts)
         cells = [
             [cell for chunk in table[column].chunks for cell in _cells(chunk, column in lists)] for column in present
         ]
