@@ -68,6 +68,10 @@ class Items:
     attributes: Sequence[tuple[str, ...]]
     members: Ints
 
+    def description(self, row: int) -> str:
+        """Return the words that describe an item as a whole: its caption, or else its tags; empty without either."""
+        return self.captions[row] or " ".join(self.attributes[row])
+
 
 @dataclass(frozen=True)
 class Pool:

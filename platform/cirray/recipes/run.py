@@ -32,10 +32,19 @@ class TrainingConfig(Config):
         augmentations: random changes of the pictures, in their order.
         pixels: "cache" decodes every picture once a node, into a file that the workers share; "stream" decodes
             them ahead of the steps, over and over; "auto" streams where the file does not fit.
-        optimizer: "adamw", or "sgd" with momentum 0.9.
+        optimizer: "adamw", "adam" or "sgd".
         learning_rate: at its highest.
+        image_encoder_rate: the image encoder's learning rate, as a factor on the others'; papers give a pretrained
+            one a tenth.
+        frozen_epochs: in which the image encoder's weights stay as they are; its batch norms go on counting.
         weight_decay: of the optimiser.
-        schedule: "constant", or "cosine": down to zero at the end.
+        momentum: of "sgd".
+        betas: of "adam" and "adamw".
+        epsilon: likewise.
+        amsgrad: likewise.
+        schedule: "constant"; "cosine": down to zero at the end; "step": times `decay` every `decay_every` epochs.
+        decay: factor of "step".
+        decay_every: epochs, whole or not, between two decays of "step".
         warmup: share of all steps in which the learning rate rises to its highest, in equal steps: with n of them
             the first has 1/n of it.
         gradient_clip: largest norm of the gradient; null for none.
@@ -49,10 +58,18 @@ class TrainingConfig(Config):
     joiner: str = " and "
     augmentations: tuple[Annotated[SerializeAsAny[Choice], chosen_from(known_augmentations)], ...] = ()
     pixels: Literal["auto", "cache", "stream"] = "auto"
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0)
+    image_encoder_rate: float = Field(1.0, ge=0)
+    frozen_epochs: int = Field(0, ge=0)
     weight_decay: float = Field(1e-4, ge=0)
-    schedule: Literal["constant", "cosine"] = "cosine"
+    momentum: float = Field(0.9, ge=0, lt=1)
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = Field(1e-8, gt=0)
+    amsgrad: bool = False
+    schedule: Literal["constant", "cosine", "step"] = "cosine"
+    decay: float = Field(0.1, gt=0, le=1)
+    decay_every: float = Field(10.0, gt=0)
     warmup: float = Field(0.05, ge=0, lt=1)
     gradient_clip: float | None = Field(1.0, gt=0)
     checkpoint_every_steps: int | None = Field(None, ge=1)

@@ -15,7 +15,7 @@ from cirray.datasets import Pixels, PixelSource, PreparedDataset, triplets_table
 from cirray.encoders import Vocabulary
 from cirray.encoders.vocabulary import Ids
 from cirray.errors import DataError
-from cirray.objectives import Batch
+from cirray.objectives import Batch, Texts, needs_descriptions
 from cirray.recipes import RunConfig
 from cirray.training.ahead import ahead
 from cirray.training.randomness import AUGMENTATION, step_seed
@@ -61,6 +61,24 @@ def _triplets(config: RunConfig, dataset: PreparedDataset) -> pa.Table:
     return dataset.triplets(config.split)
 
 
+def training_texts(config: RunConfig, sampler: Sampler) -> Iterator[str]:
+    """Yield texts that have all the words that training meets, for the vocabulary.
+
+    Raises:
+        DataError: a loss looks at descriptions of items, and no item has one.
+    """
+    yield from sampler.texts()
+    if needs_descriptions(config.objective):
+        found = [text for text in map(sampler.pool.items.description, sampler.pool.items.members.tolist()) if text]
+        if not found:
+            raise DataError(
+                f"A loss of {config.name} looks at the items' descriptions, of which dataset {config.dataset!r} has "
+                f"none in split {config.split!r}.",
+                hint="Give the items captions or attributes, or leave the loss out.",
+            )
+        yield from found
+
+
 class TrainingData:
     """All that batches are cut from.
 
@@ -75,6 +93,7 @@ class TrainingData:
         self._config = config
         self._sampler = sampler
         self._tokens = TokenIds(vocabulary)
+        self._described = needs_descriptions(config.objective)
         self._augmentations: list[Augmentation] = [
             augmentations[chosen.name](chosen) for chosen in config.training.augmentations
         ]
@@ -101,7 +120,22 @@ class TrainingData:
         reference, target = _tensor(pixels, device).split(len(share))
         if self._augmentations:
             reference, target = augment(self._augmentations, reference, target, generator)
-        return Batch(reference, _tensor(ids, device), _tensor(lengths, device), target)
+        return Batch(
+            reference,
+            _tensor(ids, device),
+            _tensor(lengths, device),
+            target,
+            self._descriptions(share.references, device),
+            self._descriptions(share.targets, device),
+        )
+
+    def _descriptions(self, rows: Ids, device: torch.device) -> Texts | None:
+        if not self._described:
+            return None
+        texts = [self._sampler.pool.items.description(int(row)) for row in rows]
+        ids, lengths = self._tokens(texts)
+        known = torch.tensor([bool(text) for text in texts], device=device)
+        return Texts(_tensor(ids, device), _tensor(lengths, device), known)
 
 
 def _tensor(values: Ids | Pixels, device: torch.device) -> Tensor:

@@ -26,7 +26,7 @@ from cirray.storage import Artifact, Location, Root, code_fingerprint, fingerpri
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.training.board import Heartbeat, watched
 from cirray.training.checkpoint import load_progress, load_weights
-from cirray.training.data import make_sampler, uses_triplets
+from cirray.training.data import make_sampler, training_texts, uses_triplets
 from cirray.training.failures import GiveUp, told
 from cirray.training.progress import EpochReport
 from cirray.training.rows import triplet_rows
@@ -130,7 +130,7 @@ def train(
         sampler = make_sampler(config, dataset)
         # In a worker, a batch that is larger than the data would count as a failure.
         sampler.steps(config.training.batch_size)
-        vocabulary = Vocabulary.of(sampler.texts(), config.model.tokenizer, config.model.on_unknown)
+        vocabulary = Vocabulary.of(training_texts(config, sampler), config.model.tokenizer, config.model.on_unknown)
         _check_buildable(config, vocabulary)
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)

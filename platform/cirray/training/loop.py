@@ -138,7 +138,7 @@ class _Epoch:
         return EpochReport(
             epoch=self.epoch + 1,
             losses={name: total / steps for name, total in self._sums(steps).items()},
-            learning_rate=float(self.trainee.schedule.get_last_lr()[0]),
+            learning_rate=float(self.trainee.schedule.get_last_lr()[-1]),
             gradient_norm=self._sum_of_norms(steps) / steps,
             seconds=seconds,
             triplets_per_s=steps * self.config.training.batch_size / seconds,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +12,8 @@ from torch.optim.lr_scheduler import LambdaLR
 from cirray.composers import Retriever
 from cirray.encoders import Vocabulary
 from cirray.objectives import Batch, LossValue, Objective, View
-from cirray.recipes import RunConfig, TrainingConfig
+from cirray.recipes import RunConfig
+from cirray.training.optimization import make_optimizer, make_schedule
 
 
 class TrainingStep(nn.Module):
@@ -48,26 +48,5 @@ class Trainee:
         model = Retriever(config.model, vocabulary)
         objective = Objective(config.objective, model)
         step = TrainingStep(model, objective).to(memory_format=torch.channels_last).to(device)
-        optimizer = _optimizer(step, config.training)
-        total = steps_in_epoch * config.training.epochs
-        return cls(
-            step, optimizer, LambdaLR(optimizer, lambda done: learning_rate_factor(config.training, done, total))
-        )
-
-
-def learning_rate_factor(config: TrainingConfig, done: int, total: int) -> float:
-    """Return the share of the highest learning rate that holds after `done` of `total` steps."""
-    rising = round(config.warmup * total)
-    if done < rising:
-        return (done + 1) / rising
-    if config.schedule == "constant":
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - rising) / max(1, total - rising))))
-
-
-def _optimizer(step: TrainingStep, config: TrainingConfig) -> Optimizer:
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            step.parameters(), config.learning_rate, momentum=0.9, weight_decay=config.weight_decay
-        )
-    return torch.optim.AdamW(step.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+        optimizer = make_optimizer(model.image_encoder, step, config.training)
+        return cls(step, optimizer, make_schedule(optimizer, config.training, steps_in_epoch))

@@ -11,6 +11,7 @@ from typing import Any
 import ray.train
 import torch
 from ray.train.torch import get_device, prepare_model
+from torch import nn
 
 from cirray.cluster import usable_cores
 from cirray.datasets import PreparedDataset, open_source
@@ -23,7 +24,7 @@ from cirray.training.data import TrainingData, make_sampler, uses_triplets
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.rows import collect
-from cirray.training.trainee import Trainee
+from cirray.training.trainee import Trainee, TrainingStep
 from cirray.training.world import World
 
 TRIPLETS = "triplets"
@@ -67,13 +68,20 @@ def work(settings: dict[str, Assignment]) -> None:
         config,
         data,
         trainee,
-        module=prepare_model(trainee.step),
+        module=_distributed(trainee.step, config),
         world=world,
         progress=progress,
         on_progress=lambda made: _report(trainee, made, world),
         on_step=Writer(assignment.board) if world.rank == 0 else lambda step, steps, loss: None,
     )
     data.pixels.close()
+
+
+def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
+    # A loss that counts in some epochs only leaves weights without a gradient in the others.
+    changing = any(loss.first_epoch > 1 or loss.last_epoch is not None for loss in config.objective.values())
+    wrapped: nn.Module = prepare_model(step, parallel_strategy_kwargs={"find_unused_parameters": changing})
+    return wrapped
 
 
 def _open_data(assignment: Assignment) -> TrainingData:

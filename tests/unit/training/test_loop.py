@@ -21,7 +21,7 @@ from cirray.training.data import TrainingData
 from cirray.training.loop import fit
 from cirray.training.progress import EpochReport, Progress
 from cirray.training.randomness import step_seed
-from cirray.training.trainee import Trainee, learning_rate_factor
+from cirray.training.trainee import Trainee
 from cirray.training.world import World
 
 TRIPLETS, ITEMS, STEPS = 48, 20, 3
@@ -302,17 +302,3 @@ def test_seeds_differ_by_seed_epoch_step_rank_and_stream() -> None:
     }
     assert len(seeds) == 3 * 4 * 6 * 4 * 2
     assert all(0 <= seed < 2**63 for seed in seeds)
-
-
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_the_learning_rate_rises_then_follows_its_schedule(schedule: str) -> None:
-    training = config(f"training.schedule={schedule}", "training.warmup=0.1").training
-    factors = [learning_rate_factor(training, done, 100) for done in range(101)]
-    assert factors[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
-    if schedule == "constant":
-        assert factors[10:] == [1.0] * 91
-    else:
-        assert factors[10] == 1.0
-        assert factors[55] == pytest.approx(0.5)
-        assert factors[100] == pytest.approx(0.0)
-        assert factors[10:] == sorted(factors[10:], reverse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from cirray.datasets import CACHE_VARIABLE, ITEMS, PreparedDataset, open_source,
 from cirray.encoders import Vocabulary
 from cirray.errors import ArtifactError, DataError
 from cirray.objectives import Batch
+from cirray.objectives.batch_classification import BatchClassification
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Artifact, Location, Manifest, commit, put_file, table_bytes
-from cirray.training.data import TrainingData, make_sampler
+from cirray.training.data import TrainingData, make_sampler, training_texts
 from cirray.training.world import World
 
 NUM_ITEMS, TRIPLETS, BATCH, STEPS = 12, 40, 8, 5
@@ -129,3 +131,42 @@ def test_no_epoch_has_a_word_that_the_vocabulary_lacks(dataset: PreparedDataset,
             inside = torch.arange(batch.tokens.shape[1]) < batch.lengths[:, None]
             assert (batch.tokens[inside] > 0).all()
             assert (batch.tokens[~inside] == 0).all()
+
+
+def test_descriptions_come_with_the_batch_where_a_loss_looks_at_them(
+    dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = config()
+    assert next(data(run, dataset).batches(0, 0, World())).target_descriptions is None
+    monkeypatch.setattr(BatchClassification, "needs_descriptions", True)
+    sampler = make_sampler(run, dataset)
+    captions = list(sampler.pool.items.captions)
+    captions[3] = ""
+    sampler.pool = replace(sampler.pool, items=replace(sampler.pool.items, captions=captions))
+    vocabulary = Vocabulary.of(training_texts(run, sampler))
+    assert {"dress", "green", "make"} <= set(vocabulary.words)
+    pixels = open_source(dataset, run.model.preprocessing.size, run.training.pixels)
+    source = TrainingData(run, sampler, vocabulary, pixels)
+    examples = sampler.epoch(BATCH, run.seed, 0)
+    for step, batch in enumerate(source.batches(0, 0, World())):
+        share = examples.take(slice(step * BATCH, (step + 1) * BATCH))
+        for texts, rows in (
+            (batch.reference_descriptions, share.references),
+            (batch.target_descriptions, share.targets),
+        ):
+            assert texts is not None
+            assert texts.known.tolist() == [row != 3 for row in rows]
+            for tokens, length, row in zip(texts.tokens, texts.lengths, rows, strict=True):
+                expected, _ = vocabulary.encode([captions[row]])
+                assert tokens[:length].tolist() == expected[0].tolist()
+
+
+def test_a_loss_that_looks_at_descriptions_needs_some(
+    dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BatchClassification, "needs_descriptions", True)
+    sampler = make_sampler(config(), dataset)
+    items = replace(sampler.pool.items, captions=[""] * NUM_ITEMS)
+    sampler.pool = replace(sampler.pool, items=items)
+    with pytest.raises(DataError, match="descriptions, of which dataset 'css-2d' has none"):
+        list(training_texts(config(), sampler))
