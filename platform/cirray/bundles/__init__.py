@@ -2,12 +2,15 @@
 
 from cirray.bundles.bundle import Bundle, BundleDescription, BundleDetails, save_bundle
 from cirray.bundles.evaluations import EvaluationRecord, find_evaluation, save_evaluation
+from cirray.bundles.explanation import Explanation, explain
 
 __all__ = [
     "Bundle",
     "BundleDescription",
     "BundleDetails",
     "EvaluationRecord",
+    "Explanation",
+    "explain",
     "find_evaluation",
     "save_bundle",
     "save_evaluation",

@@ -185,7 +185,7 @@ class Bundle:
         Raises:
             BadImageError: one of them is not a picture.
         """
-        return self.embed_pixels(self._decode(images))
+        return self.embed_pixels(self.decode(images))
 
     def compose(self, images: Sequence[bytes], texts: Sequence[str]) -> Floats:
         """Return the queries (N, D), unit length, of encoded references and modification texts.
@@ -194,7 +194,7 @@ class Bundle:
             BadImageError: one of the references is not a picture.
             QueryError: one of the texts has no word.
         """
-        return self.compose_pixels(self._decode(images), texts)
+        return self.compose_pixels(self.decode(images), texts)
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         """Return the gallery vectors (N, D), unit length, of `pixels` (N, H, W, 3) uint8."""
@@ -215,7 +215,12 @@ class Bundle:
             lambda rows: self.model.compose(_tensor(pixels[rows]), tokens[rows], lengths[rows]),
         )
 
-    def _decode(self, images: Sequence[bytes]) -> Pixels:
+    def decode(self, images: Sequence[bytes]) -> Pixels:
+        """Return encoded pictures as the model takes them, (N, H, W, 3).
+
+        Raises:
+            BadImageError: one of them is not a picture.
+        """
         height, width = self.image_size
         pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
         for row, data in enumerate(images):

@@ -110,6 +110,34 @@ def evaluate(
     _show(record.model_dump(mode="json", exclude=None if as_json else {"rules", "versions"}), as_json)
 
 
+@app.command()
+def explain(
+    model: ModelOption,
+    root: RootOption,
+    text: Annotated[str, typer.Option(help="What should change.")],
+    item: Annotated[str | None, typer.Option(help="The reference, by its id in the dataset.")] = None,
+    image: Annotated[str | None, typer.Option(help="The reference, by its path or s3:// URI.")] = None,
+    dataset: DatasetOption = None,
+    out: Annotated[str, typer.Option(help="Where the picture goes.")] = "explain.png",
+    as_json: JsonOption = False,
+) -> None:
+    """Draw where a model looks when it composes a reference and a text: its gates, attention or saliency."""
+    from cirray.cli.operations import explain_query
+
+    _show(explain_query(_root(root), model, dataset, item, image, text, out), as_json)
+
+
+@app.command()
+def composers(
+    pattern: Annotated[str, typer.Argument(help="Only those whose names match, e.g. 'tirg*'.")] = "*",
+    as_json: JsonOption = False,
+) -> None:
+    """List the methods: paper, year, size, what each needs and what it can explain."""
+    from cirray.cli.composers import show_composers
+
+    show_composers(pattern, as_json)
+
+
 @index_app.command("build")
 def index_build(
     model: ModelOption,

@@ -9,10 +9,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cirray.bundles import Bundle, BundleDetails, EvaluationRecord, find_evaluation, save_evaluation
+from cirray.bundles import Bundle, BundleDetails, EvaluationRecord, explain, find_evaluation, save_evaluation
 from cirray.cli.display import Display
 from cirray.config import Config, override, parse_mapping
 from cirray.datasets import PreparedDataset, world_of, write_world
+from cirray.errors import ConfigError
 from cirray.evaluation import evaluate, protocol_of, protocols
 from cirray.index import IndexConfig, IndexDetails
 from cirray.prepare import PrepareConfig, prepare
@@ -161,6 +162,44 @@ def build_index(
         "changed": result.built,
         "counts": manifest.counts,
         "verified_queries": result.artifact.details(IndexDetails).verified_queries,
+    }
+
+
+def explain_query(
+    root: Root, model: str, dataset: str | None, item: str | None, image: str | None, text: str, out: str
+) -> Result:
+    """Draw where a model looks when it composes a reference and a text.
+
+    Args:
+        root: of everything.
+        model: by name.
+        dataset: that has the item; by default the one that the model was trained on.
+        item: id of the reference, or None where `image` is given.
+        image: path or URI of the reference.
+        text: the modification text.
+        out: path or URI of the PNG picture to write.
+
+    Raises:
+        ConfigError: neither or both of `item` and `image` are given, or the model's method explains nothing.
+    """
+    if (item is None) == (image is None):
+        raise ConfigError("Give the reference by --item, an id of the dataset, or by --image, a file.")
+    artifact = open_model(root, model)
+    if image is not None:
+        reference = Location.parse(image).read()
+    else:
+        reference = open_dataset(root, dataset or artifact.details(BundleDetails).dataset).image(str(item))
+    explanation = explain(Bundle.open(artifact), reference, text)
+    place = Location.parse(out)
+    place.write(explanation.png())
+    return {
+        "model": _versioned(artifact),
+        "picture": place.uri,
+        "unknown_words": explanation.unknown,
+        "maps": {
+            name: {"height": values.shape[0], "width": values.shape[1], "mean": float(values.mean())}
+            for name, values in explanation.maps.items()
+        },
     }
 
 
