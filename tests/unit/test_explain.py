@@ -74,7 +74,7 @@ def test_the_verb_takes_an_item_or_a_file(
     told = json.loads(capsys.readouterr().out)
     assert set(told["maps"]) == {"gate", "residual"}
     assert told["unknown_words"] == ["zebra"]
-    assert Image.open(out).format == "PNG"
+    assert Image.open(io.BytesIO(out.read_bytes())).format == "PNG"
 
 
 @pytest.mark.parametrize("reference", [[], ["--item", "css_test_000003", "--image", "x.png"]])
