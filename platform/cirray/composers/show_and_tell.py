@@ -63,6 +63,8 @@ class ShowAndTell(Composer):
         assert reference is not None
         assert text is not None
         picture = self.show(reference.pooled)
+        # All in the type that autocast gave the picture: an LSTM starts from zeros of its input's type, and refuses
+        # these beside weights of another.
         states, _ = self.lstm(torch.cat([picture[:, None], text.words.to(picture.dtype)], dim=1))
         rows = torch.arange(len(states), device=states.device)
         # The picture is step 0, so that the last of L words is step L.
