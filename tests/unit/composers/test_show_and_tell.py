@@ -29,8 +29,9 @@ def inputs(lengths: tuple[int, ...]) -> tuple[ImageFeatures, TextFeatures]:
 
 
 def naive_step(lstm: nn.LSTM, given: Vector, hidden: Vector, cell: Vector) -> tuple[Vector, Vector]:
-    of_input = linear(lstm.weight_ih_l0, lstm.bias_ih_l0, given)
-    of_state = linear(lstm.weight_hh_l0, lstm.bias_hh_l0, hidden)
+    weights = dict(lstm.named_parameters())
+    of_input = linear(weights["weight_ih_l0"], weights["bias_ih_l0"], given)
+    of_state = linear(weights["weight_hh_l0"], weights["bias_hh_l0"], hidden)
     sums = [a + b for a, b in zip(of_input, of_state, strict=True)]
     new_hidden, new_cell = [], []
     for unit in range(HIDDEN):
