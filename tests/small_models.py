@@ -9,14 +9,19 @@ from torch import Tensor
 
 from cirray.composers import ComposerConfig, ModelConfig, Retriever, composers
 from cirray.config import from_mapping
-from cirray.encoders import ImageFeatures, Preprocessing, TextFeatures, Vocabulary
+from cirray.encoders import ImageFeatures, Preprocessing, TextFeatures, Vocabulary, text_encoders
 from cirray.encoders.images.small_cnn import SmallCnnConfig
-from cirray.encoders.texts.lstm import LstmConfig
 from cirray.objectives import Batch, Texts, View
 
 SIZE = 16
 WORDS = tuple(f"w{number:02d}" for number in range(11))
 VOCABULARY = Vocabulary(tokenizer="tirg", words=WORDS)
+
+TEXT_ENCODERS: dict[str, dict[str, Any]] = {
+    "attribute-as-operator": {"name": "words", "word_dim": 64},
+    "show-and-tell": {"name": "words", "word_dim": 5},
+}
+"""Of the composers that do not go together with every text encoder; all others have a small LSTM."""
 
 
 def small_config(composer: str | ComposerConfig, **settings: Any) -> ModelConfig:
@@ -25,10 +30,11 @@ def small_config(composer: str | ComposerConfig, **settings: Any) -> ModelConfig
         kind = composers[composer].Config
         sizes = {"dim": 8} if "dim" in kind.model_fields else {}
         composer = from_mapping(kind, {"name": composer, **sizes, **settings})
+    text = TEXT_ENCODERS.get(composer.name, {"name": "lstm", "word_dim": 5, "dim": 6})
     return ModelConfig(
         preprocessing=Preprocessing(height=SIZE, width=SIZE),
         image_encoder=SmallCnnConfig(widths=(4, 6, 6), strides=(2, 2, 2)),
-        text_encoder=LstmConfig(word_dim=5, dim=6),
+        text_encoder=from_mapping(text_encoders[text["name"]].Config, text),
         composer=composer,
     )
 
