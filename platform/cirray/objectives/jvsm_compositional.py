@@ -64,8 +64,7 @@ class JvsmCompositional(Loss):
         """Return the weighted sum of the three means over the pairs that each is about."""
         given = view.batch.target_descriptions
         assert given is not None
-        descriptions = view.model.composer.describe(view.target_descriptions).float()
-        queries, targets, config = view.queries, view.targets, self.config
+        queries, targets, descriptions, config = view.queries, view.targets, view.described_targets, self.config
         image = hinge_of(config, queries, targets)
         text = hinge_of(config, queries, descriptions, given.known)
         vse = hinge_of(config, targets, descriptions, given.known)

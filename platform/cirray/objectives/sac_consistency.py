@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -66,6 +67,9 @@ class SacConsistency(Loss):
 
 
 def _text(view: View) -> Tensor:
+    """Return the text's vectors, (B, T) float32."""
     assert view.text is not None
+    # The model may have run in bf16; losses do not.
+    text = replace(view.text, sentence=view.text.sentence.float())
     composer = view.model.composer
-    return composer.text_vectors(view.text).float() if isinstance(composer, Sac) else view.text.sentence.float()
+    return composer.text_vectors(text) if isinstance(composer, Sac) else text.sentence
