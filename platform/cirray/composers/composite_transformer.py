@@ -71,12 +71,11 @@ class CompositeTransformer(nn.Module):
         """
         fused = self._fuse(image, sentence)
         if self.transform is None:
-            assert self.preserve is not None
-            return self.preserve(fused) * image
+            return self._kept(fused, image)
         transformed: Tensor = self.transform(fused)
         if self.preserve is None:
             return transformed
-        return self.weights[0] * transformed + self.weights[1] * (self.preserve(fused) * image)
+        return self.weights[0] * transformed + self.weights[1] * self._kept(fused, image)
 
     def explain(self, image: Tensor, sentence: Tensor) -> dict[str, Tensor]:
         """Return (B, P) for each stream there is, in 0..1."""
@@ -87,6 +86,11 @@ class CompositeTransformer(nn.Module):
         if self.preserve is not None:
             maps["joint-attention"] = self.preserve(fused).mean(dim=2)
         return maps
+
+    def _kept(self, fused: Tensor, image: Tensor) -> Tensor:
+        assert self.preserve is not None
+        gates: Tensor = self.preserve(fused)
+        return gates * image
 
     def _fuse(self, image: Tensor, sentence: Tensor) -> Tensor:
         text = self.text_norm(self.text(sentence))
@@ -132,7 +136,9 @@ class AllChannels(nn.Module):
 
     def forward(self, fused: Tensor) -> Tensor:
         """Return the heads."""
-        return self.project(fused).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        projected: Tensor = self.project(fused)
+        batch, positions, channels = projected.shape
+        return projected.view(batch, positions, self.heads, channels // self.heads).transpose(1, 2)
 
 
 class PerHead(nn.Module):

@@ -35,4 +35,5 @@ class ResidualGating(nn.Module):
         """Return the modified vectors (B, D) of `image` and `text`, (B, D) each."""
         both = torch.cat([image, text], dim=1)
         kept = torch.sigmoid(self.gate(both)) * image
-        return self.weights[0] * kept + self.weights[1] * self.residual(both)
+        modified: Tensor = self.weights[0] * kept + self.weights[1] * self.residual(both)
+        return modified

@@ -119,6 +119,7 @@ class Sac(Composer):
         assert text is not None
         maps = {}
         for number, (level, attend) in enumerate(zip(self.numbers, self.attention, strict=True), start=1):
+            assert isinstance(attend, SpatialFeatureAttention)
             plane = reference.maps[level]
             saliency = attend.saliency(_positions(plane), text.sentence)
             relative = saliency / saliency.amax(dim=1, keepdim=True)

@@ -99,6 +99,7 @@ class Val(Composer):
         assert text is not None
         maps = {}
         for number, (level, index) in enumerate(zip(self.levels, self.numbers, strict=True), start=1):
+            assert isinstance(level, CompositeTransformer)
             plane = reference.maps[index]
             for stream, values in level.explain(_positions(plane), text.sentence).items():
                 maps[f"{stream}-{number}"] = values.reshape(len(plane), *plane.shape[2:])

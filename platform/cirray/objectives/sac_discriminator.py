@@ -99,7 +99,7 @@ class SacDiscriminator(Loss):
         made = functional_call(self.discriminator, weights, (queries,))
         loss = F.softplus(-real).mean() + F.softplus(made).mean()
         gradients = torch.autograd.grad(loss, list(weights.values()))
-        for weight, gradient in zip(self.discriminator.parameters(), _over_workers(gradients), strict=True):
+        for weight, gradient in zip(self.discriminator.parameters(), _averaged(gradients), strict=True):
             weight.grad = gradient
         self.optimizer.step()
         # Whoever clips or applies the gradients of all parameters must find none here.
@@ -107,12 +107,13 @@ class SacDiscriminator(Loss):
         return loss.detach()
 
 
-def _over_workers(gradients: tuple[Tensor, ...]) -> list[Tensor]:
-    """Return the gradients, averaged over the workers if there are others."""
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return list(gradients)
+def _averaged(gradients: tuple[Tensor, ...]) -> list[Tensor]:
+    """Return the gradients, averaged over the workers if there are others; zeros where one is no number."""
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    dist.all_reduce(flat)
-    flat /= dist.get_world_size()
+    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+    # The model's loss is then no number either, and ends the run; the weights must be sound for who looks at them.
+    flat = torch.where(torch.isfinite(flat).all(), flat, 0.0)
     shares = flat.split([gradient.numel() for gradient in gradients])
     return [share.view_as(gradient) for share, gradient in zip(shares, gradients, strict=True)]

@@ -69,11 +69,12 @@ class SacTriplet(Loss):
 
     def _draw(self, queries: Tensor, candidates: Tensor, first: int) -> Tensor:
         """Return which candidates are the negatives of each query, (B, draws)."""
-        distances = torch.cdist(queries, candidates)
+        scores = -torch.cdist(queries, candidates) / self.config.temperature
+        wanted = (self.config.random_negatives, torch.zeros_like(scores)), (self.config.weighted_negatives, scores)
+        scores = torch.cat([each[:, None].expand(-1, count, -1) for count, each in wanted], dim=1)
+        # The largest score with Gumbel noise on top is a draw by the scores' softmax. Other than `multinomial`, it
+        # lets through what is no number, so that the loss shows it.
+        noise = -torch.empty_like(scores).exponential_().log()
         rows = torch.arange(len(queries), device=queries.device)
-        even = torch.ones_like(distances)
-        even[rows, rows + first] = 0
-        distances[rows, rows + first] = float("inf")
-        nearby = torch.softmax(-distances / self.config.temperature, dim=1)
-        wanted = ((even, self.config.random_negatives), (nearby, self.config.weighted_negatives))
-        return torch.cat([torch.multinomial(chances, count, True) for chances, count in wanted if count], dim=1)
+        noise[rows, :, rows + first] = float("-inf")
+        return (scores + noise).argmax(dim=2)

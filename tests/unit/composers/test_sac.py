@@ -86,8 +86,9 @@ def naive_mean(image: Map, power: float) -> Row:
 
 
 def naive_lstm(sequence: list[Row], lstm: nn.LSTM) -> Row:
-    w_in, w_state = lstm.weight_ih_l0.tolist(), lstm.weight_hh_l0.tolist()
-    bias = (lstm.bias_ih_l0 + lstm.bias_hh_l0).tolist()
+    given = lstm.state_dict()
+    w_in, w_state = given["weight_ih_l0"].tolist(), given["weight_hh_l0"].tolist()
+    bias = (given["bias_ih_l0"] + given["bias_hh_l0"]).tolist()
     state, cell = [0.0] * DIM, [0.0] * DIM
     for step in sequence:
         gates = [dot(w_in[i], step) + dot(w_state[i], state) + bias[i] for i in range(4 * DIM)]
@@ -99,10 +100,10 @@ def naive_lstm(sequence: list[Row], lstm: nn.LSTM) -> Row:
 
 
 def naive_aggregate(sac: Sac, pooled: list[Row]) -> Row:
-    sequence = [
-        norm(linear(each, level[0]), level[1])  # type: ignore[index]  # a linear layer and its norm
-        for each, level in zip(pooled, sac.levels, strict=True)
-    ]
+    sequence = []
+    for each, level in zip(pooled, sac.levels, strict=True):
+        assert isinstance(level, nn.Sequential)
+        sequence.append(norm(linear(each, level[0]), level[1]))
     return linear(norm(naive_lstm(sequence, sac.over_levels), sac.aggregate[0]), sac.aggregate[1])
 
 
@@ -115,7 +116,8 @@ def naive_join(sac: Sac, aggregated: Row, text: Row) -> Row:
         return linear(aggregated + text, sac.join)
     gating = sac.join
     assert isinstance(gating, ResidualGating)
-    gate, residual = ([max(0.0, v) for v in norm(aggregated + text, b[0])] for b in (gating.gate, gating.residual))
+    both = aggregated + text
+    gate, residual = ([max(0.0, v) for v in norm(both, branch[0])] for branch in (gating.gate, gating.residual))
     opened = [1 / (1 + math.exp(-g)) for g in linear(gate, gating.gate[2])]
     added = linear([max(0.0, v) for v in linear(residual, gating.residual[2])], gating.residual[4])
     w_g, w_r = gating.weights.tolist()

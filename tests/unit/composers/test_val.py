@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cirray.composers.composite_transformer import AllChannels, CompositeTransformer
+from cirray.composers.composite_transformer import AllChannels, CompositeTransformer, PerHead
 from cirray.composers.val import Val, ValConfig
 from cirray.encoders import ImageFeatures, ImageShape, MapShape, TextFeatures, TextShape
 from cirray.errors import ConfigError
@@ -80,7 +80,8 @@ def naive_heads(project: nn.Module, fused: Map, heads: int) -> list[Map]:
     size = len(fused[0]) // heads
     if isinstance(project, AllChannels):
         return [[linear(row, project.project)[h * size : (h + 1) * size] for row in fused] for h in range(heads)]
-    layers = list(project.project)  # type: ignore[arg-type]  # a list of linear layers
+    assert isinstance(project, PerHead)
+    layers = [layer for layer in project.project if isinstance(layer, nn.Linear)]
     return [[linear(row[h * size : (h + 1) * size], layers[h]) for row in fused] for h in range(heads)]
 
 
@@ -114,7 +115,6 @@ def naive_gates(level: CompositeTransformer, fused: Map, height: int, width: int
     plane = [sum(row) / len(row) for row in fused]
     kernel = preserve.spatial.weight[0, 0].tolist()
     bias = preserve.spatial.bias.item() if preserve.spatial.bias is not None else 0.0
-    rectified = isinstance(preserve.spatial_gate, nn.Sequential)
     top, left = (height - 1) // 2, (width - 1) // 2
     spatial = []
     for y in range(height):
@@ -125,12 +125,12 @@ def naive_gates(level: CompositeTransformer, fused: Map, height: int, width: int
                     row, column = y + dy - top, x + dx - left
                     if 0 <= row < height and 0 <= column < width:
                         total += kernel[dy][dx] * plane[row * width + column]
-            if rectified:
+            if isinstance(preserve.spatial_gate, nn.Sequential):
                 total = max(0.0, norm([total], preserve.spatial_gate[0])[0])
             spatial.append(sigmoid(total))
     means = [sum(row[c] for row in fused) / len(fused) for c in range(len(fused[0]))]
     channel = linear(means, preserve.channel)
-    if rectified:
+    if isinstance(preserve.channel_gate, nn.Sequential):
         channel = relu(norm(channel, preserve.channel_gate[0]))
     return [[there * sigmoid(each) for each in channel] for there in spatial]
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cirray.composers.sac import Sac
 from cirray.errors import ConfigError
 from cirray.objectives import LossValue, View
 from cirray.objectives.sac_consistency import SacConsistency, SacConsistencyConfig
@@ -46,7 +47,8 @@ def test_the_loss_is_the_distance_to_text_and_target(composer: str) -> None:
     queries, targets, sentences = (each.tolist() for each in rows().values())
     text = image = 0.0
     for query, target, sentence in zip(queries, targets, sentences, strict=True):
-        words = linear(sentence, seen.model.composer.project_text) if composer == "sac" else sentence
+        used = seen.model.composer
+        words = linear(sentence, used.project_text) if isinstance(used, Sac) else sentence
         text += math.dist(linear(query, made.to_text), words) / ROWS
         image += math.dist(linear(query, made.to_image), target) / ROWS
     value: LossValue = made(seen)

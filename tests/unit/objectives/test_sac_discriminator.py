@@ -93,10 +93,9 @@ class NaiveDiscriminator:
                         slopes[number][1][i] += slope
                         for j, entered in enumerate(inputs[number]):
                             slopes[number][0][i][j] += slope * entered
-                    entered = inputs[number]
                     back = [
-                        sum(slope * weights[i][j] for i, slope in enumerate(back)) * (1 if entered[j] > 0 else 0.2)
-                        for j in range(len(entered))
+                        sum(slope * weights[i][j] for i, slope in enumerate(back)) * (1 if entered > 0 else 0.2)
+                        for j, entered in enumerate(inputs[number])
                     ]
         for (weights, bias), (fast, fast_bias), (steep, steep_bias) in zip(
             self.layers, self.speed, slopes, strict=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,9 +28,14 @@ def nearest_only() -> Loss:
     return made_loss(random=0, weighted=2, temperature=1e-4)
 
 
-def rows() -> dict[str, Tensor]:
+def vectors() -> tuple[Tensor, Tensor]:
     both = torch.randn(2, ROWS, DIM, generator=torch.Generator().manual_seed(0))
-    return {"queries": both[0], "targets": both[1]}
+    return both[0], both[1]
+
+
+def rows() -> dict[str, Any]:
+    queries, targets = vectors()
+    return {"queries": queries, "targets": targets}
 
 
 def value(loss: Loss) -> LossValue:
@@ -55,7 +61,7 @@ def test_negatives_are_drawn_evenly_or_by_nearness_and_never_the_own_target() ->
     draws, temperature = 20_000, 0.7
     loss = made_loss(draws, draws, temperature)
     torch.manual_seed(0)
-    drawn = loss._draw(*rows().values(), 0)
+    drawn = loss._draw(*vectors(), 0)
     queries, targets = (each.tolist() for each in rows().values())
     for i, query in enumerate(queries):
         chances = [
@@ -71,7 +77,7 @@ def test_negatives_are_drawn_evenly_or_by_nearness_and_never_the_own_target() ->
 def test_all_draws_count_equally_and_follow_the_random_state() -> None:
     loss = made_loss(random=2, weighted=1)
     torch.manual_seed(3)
-    drawn = loss._draw(*rows().values(), 0)
+    drawn = loss._draw(*vectors(), 0)
     view = fixed_view(**rows())
     torch.manual_seed(3)
     seen = loss(view).total.item()
