@@ -118,6 +118,12 @@ class View:
         """Features of the targets' descriptions."""
         return self._described(self.batch.target_descriptions)
 
+    @cached_property
+    def described_targets(self) -> Tensor:
+        """Vectors of the targets' descriptions in the gallery's space, (B, D), not normalised."""
+        texts = self.target_descriptions
+        return self._by_model(lambda: self.model.composer.describe(texts)).float()
+
     def _described(self, texts: Texts | None) -> TextFeatures:
         assert texts is not None, "a loss that looks at descriptions says so in `needs_descriptions`"
         return self._by_model(lambda: self.model.encode_descriptions(texts.tokens, texts.lengths))

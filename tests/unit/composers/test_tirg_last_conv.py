@@ -123,3 +123,18 @@ def test_the_explanation_is_gate_and_residual_between_zero_and_one() -> None:
         assert tuple(values.shape) == (BATCH, SIZE, SIZE)
         assert 0 <= values.min() <= values.max() <= 1
     assert maps["residual"].amax(dim=(1, 2)).tolist() == [1.0, 1.0]
+
+
+def test_the_explanation_is_the_mean_gate_and_the_residual_s_length_at_each_position() -> None:
+    tirg, (image, text) = composer(), inputs()
+    maps = tirg.explain(image, text)
+    for number in range(BATCH):
+        sentence = [[[value] * SIZE for _ in range(SIZE)] for value in text.sentence[number].tolist()]
+        joint = image.maps[-1][number].tolist() + sentence
+        gate, residual = naive_branch(joint, tirg.gate), naive_branch(joint, tirg.residual)
+        places = [(y, x) for y in range(SIZE) for x in range(SIZE)]
+        opened = [sum(1 / (1 + math.exp(-plane[y][x])) for plane in gate) / CHANNELS for y, x in places]
+        added = [math.sqrt(sum(plane[y][x] ** 2 for plane in residual)) for y, x in places]
+        torch.testing.assert_close(maps["gate"][number].flatten(), torch.tensor(opened), rtol=1e-4, atol=1e-5)
+        expected = torch.tensor([each / max(added) for each in added])
+        torch.testing.assert_close(maps["residual"][number].flatten(), expected, rtol=1e-4, atol=1e-5)
