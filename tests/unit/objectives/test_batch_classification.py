@@ -6,16 +6,14 @@ import math
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
-from torch.distributed import FileStore  # type: ignore[attr-defined]  # torch does not list it
-from torch.multiprocessing.spawn import spawn
 
 from cirray.objectives import LossValue
 from cirray.objectives.batch_classification import BatchClassification, BatchClassificationConfig
 from tests.small_models import fixed_view, small_retriever
+from tests.two_workers import run_two_workers
 
-ROWS, DIM, WORKERS = 6, 4, 2
+ROWS, DIM = 6, 4
 
 
 def made_loss() -> BatchClassification:
@@ -62,39 +60,8 @@ def test_the_lengths_of_the_vectors_do_not_count_and_the_scale_learns() -> None:
     assert made.scale.grad.item() != 0
 
 
-def _worker(rank: int, folder: str) -> None:
-    store = FileStore(f"{folder}/store", WORKERS)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=WORKERS)
-    queries, targets = (tensor.chunk(WORKERS)[rank].clone().requires_grad_() for tensor in rows())
-    made = made_loss()
-    loss = value(made, queries, targets).total
-    loss.backward()
-    assert made.scale.grad is not None
-    scale_gradient = made.scale.grad.clone()
-    dist.all_reduce(scale_gradient)
-    torch.save(
-        {
-            "loss": loss.detach(),
-            "queries": queries.grad,
-            "targets": targets.grad,
-            "scale": scale_gradient / WORKERS,
-        },
-        f"{folder}/{rank}.pt",
-    )
-    dist.destroy_process_group()
-
-
 def test_two_workers_with_half_the_batch_give_the_gradients_of_one_with_all(tmp_path: Path) -> None:
-    spawn(_worker, (str(tmp_path),), nprocs=WORKERS)
-    shares = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(WORKERS)]
-
-    queries, targets = (tensor.requires_grad_() for tensor in rows())
-    whole = made_loss()
-    loss = value(whole, queries, targets).total
-    loss.backward()
-
-    torch.testing.assert_close(sum(share["loss"] for share in shares) / WORKERS, loss.detach())
-    # Distributed training divides the summed gradients by the number of workers.
-    for name, gradient in {"queries": queries.grad, "targets": targets.grad}.items():
-        torch.testing.assert_close(torch.cat([share[name] for share in shares]) / WORKERS, gradient)
-    torch.testing.assert_close(shares[0]["scale"], whole.scale.grad)
+    queries, targets = rows()
+    two, one = run_two_workers(made_loss, {"queries": queries, "targets": targets}, tmp_path)
+    assert set(one) == {"loss", "queries", "targets", "scale"}
+    torch.testing.assert_close(two, one)
