@@ -34,7 +34,10 @@ def test_a_gradient_reaches_every_weight(name: str) -> None:
     view = View(model, small_batch())
     queries, targets = view.queries, view.targets
     (queries * torch.randn_like(queries)).sum().backward(retain_graph=True)
-    (targets * torch.randn_like(targets)).sum().backward()
+    (targets * torch.randn_like(targets)).sum().backward(retain_graph=True)
+    if model.composer.rescores:
+        scores = view.scores(targets)
+        (scores * torch.randn_like(scores)).sum().backward()
     # A weight that is only multiplied by zero has a gradient too, of zeros.
     without = [
         key for key, weight in model.named_parameters() if weight.grad is None or not weight.grad.abs().sum() > 0

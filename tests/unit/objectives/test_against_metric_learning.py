@@ -91,7 +91,7 @@ def test_their_semi_hard_miner_keeps_all_such_negatives_and_ours_the_closest_of_
         ours = ours + closest.mean()
         assert len(anchor) > ROWS, "or there is no difference to show"
     torch.testing.assert_close(bidirectional_hinge(queries, targets, 0.5, "semi-hard"), ours)
-    assert abs(ours.item() - theirs.item()) > 1e-2
+    assert abs(ours.item() - theirs.item()) > 1e-3
 
 
 def test_cosface_multiplies_its_margin_by_the_scale_and_compares_with_weights_of_its_own() -> None:
