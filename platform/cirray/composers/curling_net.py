@@ -64,7 +64,7 @@ class CurlingNet(Composer):
     pooling, the reasoning over pairs of experts, which needs two of them, and the mixture of experts by the text,
     whose weight for a single one is 1. The picture is the only expert. DenseNet-169 and the text encoder (BiGRU,
     convolutions and bag of words) are encoders of the model's configuration. The second text encoder has word
-    vectors of its own; the code's two share theirs. Dropout in MUTAN is off in evaluation, where the code leaves it on.
+    vectors of its own; the code's two share theirs.
     """
 
     Config = CurlingNetConfig

@@ -74,8 +74,8 @@ class RankingTask:
 def target_ranks(task: RankingTask) -> Ints:
     """Return for each query the rank, from 1, of its first right answer; `NEVER` where the gallery has none.
 
-    The score is the dot product, or the scorer's. Equal scores rank by gallery position. The excluded item takes no rank, and is no
-    right answer even if it is listed as one.
+    The score is the dot product, or the scorer's. Equal scores rank by gallery position. The excluded item takes no
+    rank, and is no right answer even if it is listed as one.
 
     Raises:
         DataError: a score is not a number.
