@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import pytest
-from torch import Tensor
 
 from cirray.bundles import save_bundle
 from cirray.cli.display import Display
 from cirray.cli.operations import build_index, evaluate_model, open_dataset, train_model
-from cirray.composers import Composer, ModelConfig, Retriever, VectorConfig, composers
-from cirray.encoders import ImageFeatures, ImageShape, Preprocessing, TextFeatures, TextShape, Vocabulary
+from cirray.composers import ModelConfig, Retriever
+from cirray.composers.curling_net import CurlingNetConfig
+from cirray.encoders import Preprocessing, Vocabulary
 from cirray.encoders.images.small_cnn import SmallCnnConfig
 from cirray.encoders.texts.lstm import LstmConfig
 from cirray.errors import ArtifactError, ConfigError
@@ -27,25 +26,6 @@ DISPLAY = Display.stderr()
 RECIPE = "css-2d/tirg-last-conv"
 
 
-class ReRankerConfig(VectorConfig):
-    name: Literal["test-re-ranker"] = "test-re-ranker"
-
-
-class ReRanker(Composer):
-    Config = ReRankerConfig
-    rescores = True
-
-    def __init__(self, config: ReRankerConfig, image: ImageShape, text: TextShape) -> None:
-        super().__init__(config, image, text)
-        self.parts = (config.dim,)
-
-    def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:
-        raise AssertionError
-
-    def embed(self, image: ImageFeatures) -> Tensor:
-        raise AssertionError
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     root = make_root(tmp_path / "root", num_scenes=6)
@@ -55,15 +35,13 @@ def root(tmp_path: Path) -> Root:
 
 
 @pytest.fixture
-def re_ranker(root: Root, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(composers._entries, "test-re-ranker", ReRanker)
-    monkeypatch.setattr(evaluation, "open_source", lambda *_: pytest.fail("pictures were decoded"))
+def re_ranker(root: Root) -> str:
     vocabulary = Vocabulary.of(["make red"])
     config = ModelConfig(
         preprocessing=Preprocessing(height=8, width=8),
         image_encoder=SmallCnnConfig(widths=(4,), strides=(2,)),
         text_encoder=LstmConfig(word_dim=4, dim=4),
-        composer=ReRankerConfig(dim=4),
+        composer=CurlingNetConfig(dim=4, fusion_rank=2),
     )
     shelf = root.model("tiny/re-ranker")
     artifact = save_bundle(
@@ -87,10 +65,20 @@ VERBS: list[Verb] = [
 ]
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_re_ranker_is_neither_evaluated_nor_indexed(root: Root, re_ranker: str, verb: Verb) -> None:
-    with pytest.raises(ConfigError, match="'test-re-ranker' of model tiny/re-ranker serves as a re-ranker only"):
-        verb(root, re_ranker)
+def test_a_re_ranker_is_not_indexed(root: Root, re_ranker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "open_source", lambda *_: pytest.fail("pictures were decoded"))
+    refusal = "'curling-net' of model tiny/re-ranker serves as a re-ranker only.*cirray evaluate"
+    with pytest.raises(ConfigError, match=refusal):
+        build_index(root, re_ranker, None, "test", "x", 2, (), DISPLAY)
+
+
+def test_a_re_ranker_is_evaluated_pair_by_pair(root: Root, re_ranker: str, capfd: pytest.CaptureFixture[str]) -> None:
+    record = evaluate_model(root, re_ranker, None, "test", None, Display.stderr())
+    assert (record.model.partition("@")[0], set(record.metrics)) == (
+        re_ranker,
+        {"R@1", "R@5", "R@10", "R@50", "mean"},
+    )
+    assert "every query is scored with every gallery item" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("verb", VERBS)

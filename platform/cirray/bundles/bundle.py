@@ -20,7 +20,7 @@ from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.schema import has_words
 from cirray.encoders import Vocabulary
 from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
-from cirray.evaluation.ranking import Floats
+from cirray.evaluation.ranking import Floats, Scorer
 from cirray.storage import Artifact, Location, Manifest, commit, put_file
 
 WEIGHTS = "model.safetensors"
@@ -172,7 +172,7 @@ class Bundle:
             raise ConfigError(
                 f"Composer {self.model.config.composer.name!r} of model {self.name} serves as a re-ranker only: its "
                 "gallery vectors depend on the query, so that no gallery can be embedded ahead.",
-                hint="Index and evaluate a model with another composer.",
+                hint="Index a model with another composer; `cirray evaluate` takes this one.",
             )
 
     def unknown_words(self, text: str) -> list[str]:
@@ -206,14 +206,44 @@ class Bundle:
         Raises:
             QueryError: one of the texts has no word.
         """
-        if not all(map(has_words, texts)):
-            raise QueryError("The modification text is empty or has no word.", hint="Say what should change.")
-        tokens, lengths = (_tensor(ids) for ids in self.vocabulary.encode(texts))
+        tokens, lengths = self._encode(texts)
         return _unit_vectors(
             len(pixels),
             self.dim,
             lambda rows: self.model.compose(_tensor(pixels[rows]), tokens[rows], lengths[rows]),
         )
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """What scores queries and gallery vectors, where it is not their dot product."""
+        return self.rescore if self.model.composer.rescores else None
+
+    def rescore(self, queries: Floats, texts: Sequence[str], gallery: Floats) -> Floats:
+        """Return how well each gallery item fits each query, (Q, G); higher is better.
+
+        Args:
+            queries: (Q, D) as `compose` gives them.
+            texts: the queries' modification texts.
+            gallery: (G, D) as `embed` gives them.
+
+        Raises:
+            QueryError: one of the texts has no word.
+        """
+        tokens, lengths = self._encode(texts)
+        scores = np.empty((len(queries), len(gallery)), dtype=np.float32)
+        items = _tensor(gallery)
+        with torch.inference_mode():
+            for start in range(0, len(queries), BATCH):
+                rows = slice(start, min(start + BATCH, len(queries)))
+                text = self.model.encode_texts(tokens[rows], lengths[rows])
+                scores[rows] = self.model.composer.rescore(_tensor(queries[rows]), text, items).numpy()
+        return scores
+
+    def _encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        if not all(map(has_words, texts)):
+            raise QueryError("The modification text is empty or has no word.", hint="Say what should change.")
+        ids, lengths = self.vocabulary.encode(texts)
+        return _tensor(ids), _tensor(lengths)
 
     def decode(self, images: Sequence[bytes]) -> Pixels:
         """Return encoded pictures as the model takes them, (N, H, W, 3).

@@ -118,7 +118,7 @@ def evaluate_model(
     with display.step(f"evaluate {artifact.manifest.name}") as step:
         found = find_evaluation(artifact, data, split, rules)
         record = found or save_evaluation(
-            artifact, data, rules, evaluate(_open_ahead(artifact), data, split, rules, step)
+            artifact, data, rules, evaluate(_open_told(artifact, display), data, split, rules, step)
         )
     if found:
         display.say("unchanged")
@@ -224,6 +224,14 @@ def open_model(root: Root, name: str) -> Artifact:
     """Return the bundle of the model "name" or "name@version"."""
     name, _, version = name.partition("@")
     return root.model(name).open(version or None)
+
+
+def _open_told(artifact: Artifact, display: Display) -> Bundle:
+    """Return a model, after saying what its evaluation costs if it is more than usual."""
+    bundle = Bundle.open(artifact)
+    if bundle.scorer:
+        display.say("a re-ranker: every query is scored with every gallery item, queries × items in all")
+    return bundle
 
 
 def _open_ahead(artifact: Artifact) -> Bundle:

@@ -3,7 +3,7 @@
 from cirray.evaluation import benchmarks
 from cirray.evaluation.evaluation import Evaluation, Metrics, RetrievalModel, evaluate
 from cirray.evaluation.protocol import Protocol, protocol_of, protocols
-from cirray.evaluation.ranking import NEVER, RankingTask, answer_ranks, subset_ranks, target_ranks
+from cirray.evaluation.ranking import NEVER, RankingTask, Scorer, answer_ranks, subset_ranks, target_ranks
 from cirray.evaluation.recall import mean_average_precision_at, recall_at
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Protocol",
     "RankingTask",
     "RetrievalModel",
+    "Scorer",
     "answer_ranks",
     "benchmarks",
     "evaluate",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
 import numpy as np
@@ -15,7 +15,15 @@ from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.streaming import open_source
 from cirray.evaluation.protocol import Protocol
 from cirray.evaluation.queries import Query, QuerySet, query_sets
-from cirray.evaluation.ranking import Floats, RankingTask, answer_ranks, subset_ranks, target_ranks
+from cirray.evaluation.ranking import (
+    BLOCK_OF_PAIRS,
+    Floats,
+    RankingTask,
+    Scorer,
+    answer_ranks,
+    subset_ranks,
+    target_ranks,
+)
 from cirray.evaluation.recall import mean_average_precision_at, recall_at
 
 BATCH = 512
@@ -37,6 +45,11 @@ class RetrievalModel(Interface):
 
     def compose_pixels(self, pixels: Pixels, texts: Sequence[str]) -> Floats:
         """Return the queries (N, D), unit length."""
+        ...
+
+    @property
+    def scorer(self) -> Scorer | None:
+        """What scores queries, their texts and gallery vectors, where it is not their dot product."""
         ...
 
 
@@ -71,27 +84,29 @@ def evaluate(
 ) -> Evaluation:
     """Return the metrics of `model` on all queries of `split`, every one of them ranked exactly.
 
+    A model with a scorer scores each pair of a query and a gallery item for itself: with Q queries and G items that
+    takes Q · G scorings, where others take Q + G encodings, and as many again for each further kind of metrics (in a
+    query's subset, over all its targets).
+
     Args:
         model: to evaluate.
         dataset: prepared.
         split: whose queries.
         protocol: how they are put, against what, and what counts as found.
-        progress: called with (batches done, batches in all).
+        progress: called with (batches done, batches in all), a scorer's batches among them.
 
     Raises:
         ArtifactError: the dataset has no such split.
         DataError: the split and the protocol do not go together.
     """
     sets = query_sets(dataset, split, protocol)
-    apart = protocol.by_category != "no"
     found: dict[str, Metrics] = {}
     with closing(open_source(dataset, model.image_size)) as pixels:
-        embedder = _Embedder(model, pixels, progress, _batches(sets))
+        total = _batches(sets) + (_scored_batches(sets, protocol) if model.scorer else 0)
+        embedder = _Embedder(model, pixels, progress, total)
         for query_set in sets:
             task = embedder.task(query_set)
-            categories = [query.category if apart else "" for query in query_set.queries]
-            for category in sorted(set(categories)):
-                of = [number for number, other in enumerate(categories) if other == category]
+            for category, of in _groups(query_set, protocol).items():
                 found[category] = _metrics(task, query_set.queries, of, protocol)
     return Evaluation(
         split,
@@ -99,19 +114,27 @@ def evaluate(
         num_queries=sum(len(query_set.queries) for query_set in sets),
         num_gallery=sum(len(query_set.gallery) for query_set in sets),
         metrics=_mean(list(found.values())),
-        categories=found if apart else {},
+        categories=found if protocol.by_category != "no" else {},
     )
+
+
+def _groups(query_set: QuerySet, protocol: Protocol) -> dict[str, list[int]]:
+    """Return the numbers of the queries that have metrics of their own together, by category."""
+    groups: dict[str, list[int]] = {}
+    for number, query in enumerate(query_set.queries):
+        groups.setdefault(query.category if protocol.by_category != "no" else "", []).append(number)
+    return dict(sorted(groups.items()))
 
 
 def _metrics(task: RankingTask, queries: list[Query], of: list[int], protocol: Protocol) -> Metrics:
     """Return the metrics of the queries numbered `of`."""
     chosen = [queries[n] for n in of]
-    part = RankingTask(task.queries[of], task.gallery, [query.answers for query in chosen], task.excluded[of])
+    part = task.part(of)
     metrics = recall_at(target_ranks(part), protocol.cutoffs)
     if protocol.subset_cutoffs:
         metrics |= recall_at(subset_ranks(part, [q.subset for q in chosen]), protocol.subset_cutoffs, "R_subset")
     if protocol.map_cutoffs:
-        several = RankingTask(part.queries, part.gallery, [query.relevant for query in chosen], part.excluded)
+        several = replace(part, answers=[query.relevant for query in chosen])
         metrics |= mean_average_precision_at(answer_ranks(several), protocol.map_cutoffs)
     return metrics | {"mean": float(np.mean([metrics[name] for name in protocol.headline]))}
 
@@ -122,6 +145,12 @@ def _mean(metrics: list[Metrics]) -> Metrics:
 
 def _batches(sets: list[QuerySet]) -> int:
     return sum(-(-count // BATCH) for each in sets for count in (len(each.queries), len(each.gallery)))
+
+
+def _scored_batches(sets: list[QuerySet], protocol: Protocol) -> int:
+    kinds = 1 + bool(protocol.subset_cutoffs) + bool(protocol.map_cutoffs)
+    sizes = (len(of) for each in sets for of in _groups(each, protocol).values())
+    return kinds * sum(-(-size // BLOCK_OF_PAIRS) for size in sizes)
 
 
 @dataclass
@@ -144,12 +173,29 @@ class _Embedder:
             gallery=self._encode(len(gallery), lambda rows: self.model.embed_pixels(self.pixels[gallery[rows]])),
             answers=[query.answers for query in query_set.queries],
             excluded=query_set.excluded,
+            scorer=self._scorer(),
+            texts=texts,
         )
+
+    def _scorer(self) -> Scorer | None:
+        score = self.model.scorer
+        if score is None:
+            return None
+
+        def told(queries: Floats, texts: Sequence[str], gallery: Floats) -> Floats:
+            scores = score(queries, texts, gallery)
+            self._tell()
+            return scores
+
+        return told
 
     def _encode(self, count: int, encode: Callable[[slice], Floats]) -> Floats:
         encoded = []
         for start in range(0, count, BATCH):
             encoded.append(encode(slice(start, start + BATCH)))
-            self.done += 1
-            self.progress(self.done, self.total)
+            self._tell()
         return np.concatenate(encoded)
+
+    def _tell(self) -> None:
+        self.done += 1
+        self.progress(self.done, self.total)

@@ -6,46 +6,64 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
-from torch import nn
+from torch import Tensor
 
 from cirray.composers import Retriever
 from cirray.objectives.gather import gather
-from cirray.objectives.loss import Loss, LossConfig, LossValue, losses
+from cirray.objectives.loss import LossValue, losses
+from cirray.objectives.scaled import ScaledConfig, ScaledLoss
 from cirray.objectives.view import View
 
+Direction = Literal["to-targets", "to-queries", "both"]
 
-class BatchClassificationConfig(LossConfig):
+
+class BatchClassificationConfig(ScaledConfig):
     """Settings of `BatchClassification`.
 
     Attributes:
-        scale: initial s of the normalisation layer; logits are s² times the cosine.
+        direction: whether each query picks its target, each target its query, or the mean of both.
     """
 
     name: Literal["batch-classification"] = "batch-classification"
-    scale: float = 4.0
+    direction: Direction = "to-targets"
 
 
 @losses.register("batch-classification")
-class BatchClassification(Loss):
+class BatchClassification(ScaledLoss):
     """Cross-entropy of every query over all targets of the batch, those of the other workers included.
 
     Vo et al., "Composing Text and Image for Image Retrieval" (CVPR 2019), Eq. 6 (K = B, M = 1):
 
         L = −(1/B) Σ_i log( exp κ(q_i, t_i) / Σ_j exp κ(q_i, t_j) ),   κ(q, t) = s² · cos(q, t)
 
-    The learnable scale s, shared by queries and targets and 4 at the start, is from the released code.
+    The learnable scale s, shared by queries and targets and 4 at the start, is from the released code. Paper and
+    code let queries pick targets. RTIC's released code has it the other way round ("to-queries"): there the sum
+    under the fraction runs over the batch's queries. For both ways at once, as is usual where pictures and texts
+    are matched, the two losses are averaged.
     """
 
     Config = BatchClassificationConfig
 
     def __init__(self, config: BatchClassificationConfig, model: Retriever) -> None:
         super().__init__(config, model)
-        self.scale = nn.Parameter(torch.tensor(config.scale))
+        self.direction = config.direction
 
     def forward(self, view: View) -> LossValue:
         """Return the mean over the queries."""
-        queries = self.scale * F.normalize(view.queries, dim=1)
-        candidates, first = gather(self.scale * F.normalize(view.targets, dim=1))
-        own = torch.arange(first, first + len(queries), device=queries.device)
-        loss = F.cross_entropy(queries @ candidates.T, own)
-        return LossValue(loss, {"scale": self.scale.detach()})
+        queries, targets = self.scaled(view.queries), self.scaled(view.targets)
+        ways = {"to-targets": [(queries, targets)], "to-queries": [(targets, queries)]}
+        ways["both"] = ways["to-targets"] + ways["to-queries"]
+        values = [batch_classification(*way) for way in ways[self.direction]]
+        return LossValue(torch.stack(values).mean(), {"scale": self.scale.detach()})
+
+
+def batch_classification(anchors: Tensor, positives: Tensor) -> Tensor:
+    """Return the mean over own anchors of the cross-entropy over all workers' positives.
+
+    Args:
+        anchors: (B, D), each in the place of its positive; their dot products are the logits.
+        positives: (B, D).
+    """
+    candidates, first = gather(positives)
+    own = torch.arange(first, first + len(anchors), device=anchors.device)
+    return F.cross_entropy(anchors @ candidates.T, own)

@@ -20,6 +20,7 @@ TABLE = "triplets-test/part-00000.parquet"
 
 class NoModel:
     image_size = (8, 8)
+    scorer = None
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         raise AssertionError

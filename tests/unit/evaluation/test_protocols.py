@@ -28,6 +28,7 @@ class ToyModel:
     """Embeds a picture as some of its pixels, and adds to it what the letters of the text add up to."""
 
     image_size = (2, 2)
+    scorer = None
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         return _unit(pixels.reshape(len(pixels), -1)[:, :5].astype(np.float64) - 127)
@@ -35,6 +36,21 @@ class ToyModel:
     def compose_pixels(self, pixels: Pixels, texts: Sequence[str]) -> Floats:
         shifts = np.array([[sum(map(ord, text)) % (7 + k) * 9 for k in range(5)] for text in texts], np.float64)
         return _unit(pixels.reshape(len(pixels), -1)[:, :5].astype(np.float64) - 127 + shifts)
+
+
+class ToyReRanker:
+    """Prefers what is near, along directions that the text chooses."""
+
+    image_size = (2, 2)
+    embed_pixels = ToyModel.embed_pixels
+    compose_pixels = ToyModel.compose_pixels
+
+    def scorer(self, queries: Floats, texts: Sequence[str], gallery: Floats) -> Floats:
+        scores = np.empty((len(queries), len(gallery)), np.float32)
+        for row, (query, text) in enumerate(zip(queries, texts, strict=True)):
+            directions = np.array([1 + len(text) % (2 + k) for k in range(5)], np.float32)
+            scores[row] = -np.abs((gallery - query) * directions).sum(axis=1)
+        return scores
 
 
 def _unit(vectors: np.ndarray[Any, Any]) -> Floats:
@@ -92,7 +108,7 @@ def commit_dataset(folder: Path, **changed: Any) -> PreparedDataset:
     return PreparedDataset(commit(place, Manifest(kind="dataset", name="toy", fingerprint=fingerprint, files=files)))
 
 
-def naive(dataset: PreparedDataset, protocol: Protocol) -> dict[str, dict[str, float]]:
+def naive(dataset: PreparedDataset, protocol: Protocol, model: ToyModel | ToyReRanker) -> dict[str, dict[str, float]]:
     """Put every query and sort the whole gallery for it; return the metrics by category."""
     items = {row["item_id"]: row for row in dataset.items.to_pylist()}
     pixels = {name: np.asarray(Image.open(io.BytesIO(dataset.image(name))).convert("RGB")) for name in items}
@@ -100,7 +116,7 @@ def naive(dataset: PreparedDataset, protocol: Protocol) -> dict[str, dict[str, f
     for row in dataset.triplets("val").to_pylist():
         texts = [text for text in row["texts"] if text.strip()]
         for text in texts if protocol.joiner is None else [protocol.joiner.join(texts)]:
-            query = ToyModel().compose_pixels(pixels[row["reference_id"]][None], [text])[0]
+            query = model.compose_pixels(pixels[row["reference_id"]][None], [text])
             scored = []
             for name, known in sorted(items.items()):
                 if protocol.gallery.replace("{split}", "val") not in known["splits"]:
@@ -109,7 +125,9 @@ def naive(dataset: PreparedDataset, protocol: Protocol) -> dict[str, dict[str, f
                     continue
                 if protocol.exclude_reference and name == row["reference_id"]:
                     continue
-                scored.append((-float(query @ ToyModel().embed_pixels(pixels[name][None])[0]), name))
+                vector = model.embed_pixels(pixels[name][None])
+                score = model.scorer(query, [text], vector) if model.scorer else query @ vector.T
+                scored.append((-float(score[0, 0]), name))
             ranking = [name for _, name in sorted(scored)]
             found = one_query(ranking, row, items, protocol)
             category = "" if protocol.by_category == "no" else row["category"]
@@ -135,11 +153,18 @@ def one_query(
     return found
 
 
+@pytest.mark.parametrize("model", [ToyModel(), ToyReRanker()], ids=["vectors", "re-ranker"])
 @pytest.mark.parametrize("name", list(protocols))
-def test_a_protocol_is_what_it_says(name: str, dataset: PreparedDataset) -> None:
+def test_a_protocol_is_what_it_says(
+    name: str, model: ToyModel | ToyReRanker, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     protocol = protocols[name]
-    expected = naive(dataset, protocol)
-    result = evaluate(ToyModel(), dataset, "val", protocol)
+    for module in ("ranking", "evaluation"):
+        monkeypatch.setattr(f"cirray.evaluation.{module}.BLOCK_OF_PAIRS", 4)
+    expected = naive(dataset, protocol, model)
+    told: list[tuple[int, int]] = []
+    result = evaluate(model, dataset, "val", protocol, lambda done, total: told.append((done, total)))
+    assert told == [(done, told[-1][1]) for done in range(1, told[-1][1] + 1)]
     assert result.protocol == name
     for category, metrics in expected.items():
         got = result.categories[category] if protocol.by_category != "no" else result.metrics

@@ -1,17 +1,17 @@
-"""Batch classification, against loops, and over workers."""
+"""Batch classification, against loops."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from cirray.objectives import LossValue
 from cirray.objectives.batch_classification import BatchClassification, BatchClassificationConfig
 from tests.small_models import fixed_view, small_retriever
-from tests.two_workers import run_two_workers
 
 ROWS, DIM = 6, 4
 
@@ -60,8 +60,13 @@ def test_the_lengths_of_the_vectors_do_not_count_and_the_scale_learns() -> None:
     assert made.scale.grad.item() != 0
 
 
-def test_two_workers_with_half_the_batch_give_the_gradients_of_one_with_all(tmp_path: Path) -> None:
+@pytest.mark.parametrize("direction", ["to-queries", "both"])
+def test_the_other_directions_exchange_the_roles(direction: Any) -> None:
     queries, targets = rows()
-    two, one = run_two_workers(made_loss, {"queries": queries, "targets": targets}, tmp_path)
-    assert set(one) == {"loss", "queries", "targets", "scale"}
-    torch.testing.assert_close(two, one)
+    made = BatchClassification(
+        BatchClassificationConfig(scale=3.0, direction=direction), small_retriever("image-only")
+    )
+    expected = naive_loss(targets, queries, 3.0)
+    if direction == "both":
+        expected = (expected + naive_loss(queries, targets, 3.0)) / 2
+    assert math.isclose(value(made, queries, targets).total.item(), expected, rel_tol=1e-5)
