@@ -118,6 +118,16 @@ class View:
         """Features of the targets' descriptions."""
         return self._described(self.batch.target_descriptions)
 
+    @cached_property
+    def described_references(self) -> Tensor:
+        """Vectors of the references' descriptions among those of the gallery, (B, D), not normalised."""
+        return self._by_model(lambda: self.model.composer.describe(self.reference_descriptions)).float()
+
+    @cached_property
+    def described_targets(self) -> Tensor:
+        """Vectors of the targets' descriptions among those of the gallery, (B, D), not normalised."""
+        return self._by_model(lambda: self.model.composer.describe(self.target_descriptions)).float()
+
     def _described(self, texts: Texts | None) -> TextFeatures:
         assert texts is not None, "a loss that looks at descriptions says so in `needs_descriptions`"
         return self._by_model(lambda: self.model.encode_descriptions(texts.tokens, texts.lengths))
