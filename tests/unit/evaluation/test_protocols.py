@@ -135,7 +135,7 @@ def one_query(
     return found
 
 
-@pytest.mark.parametrize("name", list(protocols))
+@pytest.mark.parametrize("name", [name for name in protocols if protocols[name].candidates is None])
 def test_a_protocol_is_what_it_says(name: str, dataset: PreparedDataset) -> None:
     protocol = protocols[name]
     expected = naive(dataset, protocol)
