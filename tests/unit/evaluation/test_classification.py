@@ -34,6 +34,7 @@ class ColourModel:
     """A picture is its colour, a composition the sum of what its words stand for; no reference is looked at."""
 
     image_size = (4, 4)
+    scorer = None
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         return (pixels[:, 0, 0, :].astype(np.float32) - 8).astype(np.float32)
