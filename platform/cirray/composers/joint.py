@@ -51,7 +51,7 @@ class Joint(Composer):
     paper = Paper("Dong et al.", "Using Text to Teach Image Retrieval", "CVPR Workshops", 2021)
     describes = True
     second_encoder = "descriptions"
-    needs = ("descriptions of whole pictures while it trains",)
+    needs: tuple[str, ...] = ("descriptions of whole pictures while it trains",)
 
     def __init__(self, config: JointConfig, image: ImageShape, text: TextShape) -> None:
         super().__init__(config, image, text)

@@ -34,7 +34,8 @@ def rows(known: dict[str, list[int]] = KNOWN) -> dict[str, Tensor]:
 
 
 def view_of(given: Rows) -> View:
-    view = fixed_view(**{name: given[name] for name in VECTORS})
+    view = fixed_view()
+    view.__dict__.update({name: given[name] for name in VECTORS})
     tokens, lengths = torch.ones(len(given["queries"]), 1).long(), torch.ones(len(given["queries"])).long()
     view.batch = replace(
         view.batch,
