@@ -106,6 +106,23 @@ def evaluate(
     )
 
 
+def _metrics(task: RankingTask, queries: list[Query], of: list[int], protocol: Protocol) -> Metrics:
+    """Return the metrics of the queries numbered `of`."""
+    chosen = [queries[n] for n in of]
+    part = RankingTask(task.queries[of], task.gallery, [query.answers for query in chosen], task.excluded[of])
+    metrics = recall_at(target_ranks(part), protocol.cutoffs)
+    if protocol.subset_cutoffs:
+        metrics |= recall_at(subset_ranks(part, [q.subset for q in chosen]), protocol.subset_cutoffs, "R_subset")
+    if protocol.map_cutoffs:
+        several = RankingTask(part.queries, part.gallery, [query.relevant for query in chosen], part.excluded)
+        metrics |= mean_average_precision_at(answer_ranks(several), protocol.map_cutoffs)
+    return metrics | {"mean": float(np.mean([metrics[name] for name in protocol.headline]))}
+
+
+def _mean(metrics: list[Metrics]) -> Metrics:
+    return {name: float(np.mean([values[name] for values in metrics])) for name in metrics[0]}
+
+
 def _classify(
     model: RetrievalModel,
     dataset: PreparedDataset,
@@ -128,23 +145,6 @@ def _classify(
     )
 
 
-def _metrics(task: RankingTask, queries: list[Query], of: list[int], protocol: Protocol) -> Metrics:
-    """Return the metrics of the queries numbered `of`."""
-    chosen = [queries[n] for n in of]
-    part = RankingTask(task.queries[of], task.gallery, [query.answers for query in chosen], task.excluded[of])
-    metrics = recall_at(target_ranks(part), protocol.cutoffs)
-    if protocol.subset_cutoffs:
-        metrics |= recall_at(subset_ranks(part, [q.subset for q in chosen]), protocol.subset_cutoffs, "R_subset")
-    if protocol.map_cutoffs:
-        several = RankingTask(part.queries, part.gallery, [query.relevant for query in chosen], part.excluded)
-        metrics |= mean_average_precision_at(answer_ranks(several), protocol.map_cutoffs)
-    return metrics | {"mean": float(np.mean([metrics[name] for name in protocol.headline]))}
-
-
-def _mean(metrics: list[Metrics]) -> Metrics:
-    return {name: float(np.mean([values[name] for values in metrics])) for name in metrics[0]}
-
-
 def _batches(sets: list[QuerySet]) -> int:
     return sum(-(-count // BATCH) for each in sets for count in (len(each.queries), len(each.gallery)))
 
@@ -158,18 +158,6 @@ class _Embedder:
     progress: Callable[[int, int], None]
     total: int
     done: int = 0
-
-    def task(self, query_set: QuerySet) -> RankingTask:
-        references, gallery = query_set.references, query_set.gallery
-        texts = [query.text for query in query_set.queries]
-        return RankingTask(
-            queries=self._encode(
-                len(texts), lambda rows: self.model.compose_pixels(self.pixels[references[rows]], texts[rows])
-            ),
-            gallery=self._encode(len(gallery), lambda rows: self.model.embed_pixels(self.pixels[gallery[rows]])),
-            answers=[query.answers for query in query_set.queries],
-            excluded=query_set.excluded,
-        )
 
     def classification(self, classes: Classes) -> RankingTask:
         """Return pictures that look for their text, where retrieval has texts that look for their picture."""
@@ -187,6 +175,18 @@ class _Embedder:
             ),
             answers=list(classes.answers[:, None]),
             excluded=np.full(len(classes.pictures), -1, dtype=np.int64),
+        )
+
+    def task(self, query_set: QuerySet) -> RankingTask:
+        references, gallery = query_set.references, query_set.gallery
+        texts = [query.text for query in query_set.queries]
+        return RankingTask(
+            queries=self._encode(
+                len(texts), lambda rows: self.model.compose_pixels(self.pixels[references[rows]], texts[rows])
+            ),
+            gallery=self._encode(len(gallery), lambda rows: self.model.embed_pixels(self.pixels[gallery[rows]])),
+            answers=[query.answers for query in query_set.queries],
+            excluded=query_set.excluded,
         )
 
     def _encode(self, count: int, encode: Callable[[slice], Floats]) -> Floats:
