@@ -114,19 +114,21 @@ class View:
         return self._described(self.batch.reference_descriptions)
 
     @cached_property
+    def described_references(self) -> Tensor:
+        """Vectors of the references' descriptions in the gallery's space, (B, D), not normalised."""
+        texts = self.reference_descriptions
+        return self._by_model(lambda: self.model.composer.describe(texts)).float()
+
+    @cached_property
     def target_descriptions(self) -> TextFeatures:
         """Features of the targets' descriptions."""
         return self._described(self.batch.target_descriptions)
 
     @cached_property
-    def described_references(self) -> Tensor:
-        """Vectors of the references' descriptions among those of the gallery, (B, D), not normalised."""
-        return self._by_model(lambda: self.model.composer.describe(self.reference_descriptions)).float()
-
-    @cached_property
     def described_targets(self) -> Tensor:
-        """Vectors of the targets' descriptions among those of the gallery, (B, D), not normalised."""
-        return self._by_model(lambda: self.model.composer.describe(self.target_descriptions)).float()
+        """Vectors of the targets' descriptions in the gallery's space, (B, D), not normalised."""
+        texts = self.target_descriptions
+        return self._by_model(lambda: self.model.composer.describe(texts)).float()
 
     def _described(self, texts: Texts | None) -> TextFeatures:
         assert texts is not None, "a loss that looks at descriptions says so in `needs_descriptions`"
