@@ -4,6 +4,7 @@ A recipe chooses them by name; training carries them out. None of them knows how
 """
 
 from cirray.batches.augmentation import Augmentation, AugmentationConfig, Pictures, augment, augmentations
+from cirray.batches.captions import Captions, CaptionsConfig
 from cirray.batches.category_pure import CategoryPure, CategoryPureConfig
 from cirray.batches.colour import ColourJitter, ColourJitterConfig
 from cirray.batches.crop import RandomCrop, RandomCropConfig, ResizedCrop, ResizedCropConfig
@@ -20,6 +21,8 @@ __all__ = [
     "AugmentationConfig",
     "CaptionPairs",
     "CaptionPairsConfig",
+    "Captions",
+    "CaptionsConfig",
     "CategoryPure",
     "CategoryPureConfig",
     "ColourJitter",

@@ -53,6 +53,9 @@ class Composer(nn.Module, ABC):
     What a text with unseen words gives is decided before the composer: the vocabulary drops them, or keeps them as
     one unknown word; a text without any known word is that one word.
 
+    What a method uses, needs and explains is said by its class. One that wears others, such as `Joint`, says it anew
+    for each of its objects: ask the object where there is one.
+
     Attributes:
         paper: that the method is from.
         uses_reference: whether the query depends on the reference picture.
@@ -70,13 +73,13 @@ class Composer(nn.Module, ABC):
 
     Config: ClassVar[type[ComposerConfig]]
     paper: ClassVar[Paper]
-    uses_reference: ClassVar[bool] = True
-    uses_text: ClassVar[bool] = True
+    uses_reference: bool = True
+    uses_text: bool = True
     rescores: ClassVar[bool] = False
     describes: ClassVar[bool] = False
     second_encoder: ClassVar[Literal["none", "query", "descriptions"]] = "none"
-    needs: ClassVar[tuple[str, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ()
+    needs: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()
     parts: tuple[int, ...]
 
     def __init__(self, config: Any, image: ImageShape, text: TextShape) -> None:

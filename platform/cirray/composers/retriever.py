@@ -64,7 +64,7 @@ class Retriever(nn.Module):
         self.composer = composer(config.composer, self.image_shape, self.text_shape)
         # An encoder that no gradient reaches would stop distributed training, and its weights would take up room in
         # every bundle.
-        self.text_encoder = text_encoder if composer.uses_text else None
+        self.text_encoder = text_encoder if self.composer.uses_text else None
         self.second_encoder: TextEncoder | None = None
         if composer.second_encoder != "none":
             self.second_encoder = text_encoders[config.text_encoder.name](config.text_encoder, vocabulary)

@@ -20,6 +20,25 @@ FASHION_200K = _register(
 MIT_STATES = _register(Protocol(name="mit-states", readers=("mit-states",), cutoffs=(1, 5, 10)))
 """TIRG's: found by equal state and noun."""
 
+MIT_STATES_COMPOSITIONS = _register(
+    Protocol(
+        name="mit-states-compositions",
+        readers=("mit-states-compositions",),
+        exclude_reference=False,
+        candidates="split",
+        cutoffs=(1,),
+        headline=("accuracy@1",),
+    )
+)
+"""Of Attributes as Operators and of TIRG: the share of test pictures whose pair is the nearest of the test pairs."""
+
+MIT_STATES_COMPOSITIONS_OPEN = _register(
+    MIT_STATES_COMPOSITIONS.model_copy(
+        update={"name": "mit-states-compositions-open", "readers": (), "candidates": "all"}
+    )
+)
+"""The same among the pairs of all splits, on MIT-States 1,962: the open world."""
+
 CATALOG = _register(
     Protocol(
         name="catalog",

@@ -13,6 +13,7 @@ from cirray.datasets.pictures import Pixels
 from cirray.datasets.pixels import PixelSource
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.streaming import open_source
+from cirray.evaluation.candidates import Classes, classes_of
 from cirray.evaluation.protocol import Protocol
 from cirray.evaluation.queries import Query, QuerySet, query_sets
 from cirray.evaluation.ranking import (
@@ -99,6 +100,8 @@ def evaluate(
         ArtifactError: the dataset has no such split.
         DataError: the split and the protocol do not go together.
     """
+    if protocol.candidates is not None:
+        return _classify(model, dataset, classes_of(dataset, split, protocol.candidates), split, protocol, progress)
     sets = query_sets(dataset, split, protocol)
     found: dict[str, Metrics] = {}
     with closing(open_source(dataset, model.image_size)) as pixels:
@@ -143,6 +146,28 @@ def _mean(metrics: list[Metrics]) -> Metrics:
     return {name: float(np.mean([values[name] for values in metrics])) for name in metrics[0]}
 
 
+def _classify(
+    model: RetrievalModel,
+    dataset: PreparedDataset,
+    classes: Classes,
+    split: str,
+    protocol: Protocol,
+    progress: Callable[[int, int], None],
+) -> Evaluation:
+    """Return how often a picture's own text is the nearest of all, or among the nearest k."""
+    total = sum(-(-len(each) // BATCH) for each in (classes.pictures, classes.texts))
+    with closing(open_source(dataset, model.image_size)) as pixels:
+        task = _Embedder(model, pixels, progress, total).classification(classes)
+    metrics = recall_at(target_ranks(task), protocol.cutoffs, "accuracy")
+    return Evaluation(
+        split,
+        protocol.name,
+        num_queries=len(classes.pictures),
+        num_gallery=len(classes.texts),
+        metrics=metrics | {"mean": float(np.mean([metrics[name] for name in protocol.headline]))},
+    )
+
+
 def _batches(sets: list[QuerySet]) -> int:
     return sum(-(-count // BATCH) for each in sets for count in (len(each.queries), len(each.gallery)))
 
@@ -162,6 +187,24 @@ class _Embedder:
     progress: Callable[[int, int], None]
     total: int
     done: int = 0
+
+    def classification(self, classes: Classes) -> RankingTask:
+        """Return pictures that look for their text, where retrieval has texts that look for their picture."""
+        texts, height, width = list(classes.texts), *self.model.image_size
+        # The texts are composed with nothing; a model that looks at references all the same sees them black.
+        return RankingTask(
+            queries=self._encode(
+                len(classes.pictures), lambda rows: self.model.embed_pixels(self.pixels[classes.pictures[rows]])
+            ),
+            gallery=self._encode(
+                len(texts),
+                lambda rows: self.model.compose_pixels(
+                    np.zeros((len(texts[rows]), height, width, 3), dtype=np.uint8), texts[rows]
+                ),
+            ),
+            answers=list(classes.answers[:, None]),
+            excluded=np.full(len(classes.pictures), -1, dtype=np.int64),
+        )
 
     def task(self, query_set: QuerySet) -> RankingTask:
         references, gallery = query_set.references, query_set.gallery

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from cirray.config import Config
+from cirray.evaluation.candidates import Candidates
 from cirray.registry import Registry
 
 
@@ -25,6 +26,8 @@ class Protocol(Config):
         cutoffs: of recall.
         subset_cutoffs: of recall among the items of each query's subset, where it has one.
         map_cutoffs: of mean average precision over all targets of a query.
+        candidates: for classification in the place of retrieval, the texts among which the model must find each
+            picture's label: there are then no queries, references or galleries, and the cutoffs are of the accuracy.
         headline: metrics whose mean is the one figure by which methods are compared.
     """
 
@@ -38,6 +41,7 @@ class Protocol(Config):
     cutoffs: tuple[int, ...] = (1, 5, 10, 50)
     subset_cutoffs: tuple[int, ...] = ()
     map_cutoffs: tuple[int, ...] = ()
+    candidates: Candidates | None = None
     headline: tuple[str, ...] = Field(("R@1",), min_length=1)
 
 

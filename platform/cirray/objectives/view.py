@@ -114,6 +114,12 @@ class View:
         return self._described(self.batch.reference_descriptions)
 
     @cached_property
+    def described_references(self) -> Tensor:
+        """Vectors of the references' descriptions in the gallery's space, (B, D), not normalised."""
+        texts = self.reference_descriptions
+        return self._by_model(lambda: self.model.composer.describe(texts)).float()
+
+    @cached_property
     def target_descriptions(self) -> TextFeatures:
         """Features of the targets' descriptions."""
         return self._described(self.batch.target_descriptions)
