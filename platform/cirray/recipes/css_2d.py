@@ -31,7 +31,7 @@ def _css_2d(composer: ComposerConfig, *, epochs: int) -> RunConfig:
         dataset="css-2d",
         model=ModelConfig(
             preprocessing=Preprocessing(height=64, width=64),
-            image_encoder=SmallCnnConfig(widths=(32, 32, 32)),
+            image_encoder=SmallCnnConfig(widths=(32, 32, 32), strides=(4, 2, 2)),
             text_encoder=LstmConfig(word_dim=32, dim=32),
             composer=composer,
         ),
@@ -45,7 +45,7 @@ def _css_2d(composer: ComposerConfig, *, epochs: int) -> RunConfig:
 @recipes.register("css-2d/tirg-last-conv")
 def tirg_last_conv() -> RunConfig:
     """Return the run of TIRG on the last convolutional map."""
-    return _css_2d(TirgLastConvConfig(dim=DIM), epochs=8)
+    return _css_2d(TirgLastConvConfig(dim=DIM), epochs=6)
 
 
 @recipes.register("css-2d/image-only")
