@@ -80,15 +80,19 @@ class Results:
         console.print(self._table())
         console.print("{cores} cores, {processor}, load {load_1min}, Python {python}".format(**here))
         if json_path is not None:
-            origin = {
-                "benchmark": self.benchmark,
-                "settings": self.settings,
-                "machine": here,
-                "versions": library_versions(),
-                "date": datetime.now(UTC).date().isoformat(),
-            }
-            rows = [{**asdict(each), **origin} for each in self.measurements]
-            json_path.write_text(json.dumps(rows, indent=1) + "\n")
+            self.write(json_path)
+
+    def write(self, json_path: Path) -> None:
+        """Write the measurements for programs, each with how and where it was made."""
+        origin = {
+            "benchmark": self.benchmark,
+            "settings": self.settings,
+            "machine": machine(),
+            "versions": library_versions(),
+            "date": datetime.now(UTC).date().isoformat(),
+        }
+        rows = [{**asdict(each), **origin} for each in self.measurements]
+        json_path.write_text(json.dumps(rows, indent=1) + "\n")
 
     def _table(self) -> Table:
         table = Table(title=self.benchmark)
