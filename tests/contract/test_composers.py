@@ -202,8 +202,8 @@ def test_it_explains_what_it_says_in_maps_from_zero_to_one(name: str) -> None:
     maps = explanation(model, ragged_batch())
     assert tuple(sorted(maps)) == tuple(sorted(model.composer.explains))
     for values in maps.values():
-        assert values.ndim == 3
-            assert 0 <= float(values.min()) <= float(values.max()) <= 1
+        assert (values.ndim, len(values)) == (3, 4)
+        assert 0 <= float(values.min()) <= float(values.max()) <= 1
 
 
 def test_what_fits_best_is_the_nearest_unless_it_says_otherwise(name: str) -> None:
