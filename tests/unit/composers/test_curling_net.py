@@ -20,9 +20,9 @@ IMAGE = ImageShape((MapShape(POOLED, 2, 2),), POOLED)
 Vector = list[float]
 
 
-def composer(**settings: float) -> CurlingNet:
+def composer(attention_divisor: float = 500.0) -> CurlingNet:
     torch.manual_seed(0)
-    config = CurlingNetConfig(dim=DIM, fusion_rank=RANK, **settings)
+    config = CurlingNetConfig(dim=DIM, fusion_rank=RANK, attention_divisor=attention_divisor)
     made = CurlingNet(config, IMAGE, TextShape(3, SENTENCE, SENTENCE))
     for module in made.modules():
         if isinstance(module, nn.BatchNorm1d):
