@@ -74,10 +74,8 @@ def test_a_re_ranker_is_not_indexed(root: Root, re_ranker: str, monkeypatch: pyt
 
 def test_a_re_ranker_is_evaluated_pair_by_pair(root: Root, re_ranker: str, capfd: pytest.CaptureFixture[str]) -> None:
     record = evaluate_model(root, re_ranker, None, "test", None, Display.stderr())
-    assert (record.model.partition("@")[0], set(record.metrics)) == (
-        re_ranker,
-        {"R@1", "R@5", "R@10", "R@50", "mean"},
-    )
+    assert record.model.startswith(f"{re_ranker}@")
+    assert set(record.metrics) == {"R@1", "R@5", "R@10", "R@50", "mean"}
     assert "every query is scored with every gallery item" in capfd.readouterr().err
 
 

@@ -27,10 +27,10 @@ class CompactBilinear(nn.Module):
 
     def spectra(self, vectors: Tensor, number: int) -> Tensor:
         """Return the Fourier transform (..., D // 2 + 1) of the sketches of `vectors` (..., D) as input 1 or 2."""
-        places, signs = (cast(Tensor, self.get_buffer(f"{name}{number}")) for name in ("places", "signs"))
+        places, signs = (self.get_buffer(f"{name}{number}") for name in ("places", "signs"))
         sketch = signs.new_zeros(len(places), len(places)).scatter(1, places[:, None], signs[:, None])
-        return torch.fft.rfft(vectors @ sketch)
+        return cast(Tensor, torch.fft.rfft(vectors @ sketch))
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the pooled vectors (..., D) of spectra that broadcast against each other."""
-        return torch.fft.irfft(first * second, n=len(cast(Tensor, self.get_buffer("places1"))))
+        return cast(Tensor, torch.fft.irfft(first * second, n=len(self.get_buffer("places1"))))

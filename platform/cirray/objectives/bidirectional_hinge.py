@@ -73,8 +73,14 @@ class BidirectionalHinge(Loss):
 
 def hinge_of(config: HingeConfig, anchors: Tensor, positives: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the bidirectional hinge, as `config` has it, of vectors (B, D) that are L2-normalised first."""
-    unit = (F.normalize(vectors, dim=1) for vectors in (anchors, positives))
-    return bidirectional_hinge(*unit, config.margin, config.mining, distance=config.distance, known=known)
+    return bidirectional_hinge(
+        F.normalize(anchors, dim=1),
+        F.normalize(positives, dim=1),
+        config.margin,
+        config.mining,
+        distance=config.distance,
+        known=known,
+    )
 
 
 def bidirectional_hinge(

@@ -13,16 +13,18 @@ from cirray.composers import curling_net
 from cirray.composers.compact_bilinear import CompactBilinear
 from cirray.composers.curling_net import CurlingNet, CurlingNetConfig, GatedEmbedding
 from cirray.encoders import ImageFeatures, ImageShape, MapShape, TextFeatures, TextShape
-from tests.small_models import image_features, text_features
+from cirray.objectives import View
+from cirray.objectives.additive_margin import AdditiveMargin, AdditiveMarginConfig
+from tests.small_models import image_features, small_batch, small_retriever, text_features
 
 QUERIES, ITEMS, POOLED, SENTENCE, DIM, RANK = 3, 4, 6, 5, 7, 2
 IMAGE = ImageShape((MapShape(POOLED, 2, 2),), POOLED)
 Vector = list[float]
 
 
-def composer(**settings: float) -> CurlingNet:
+def composer(attention_divisor: float = 500.0) -> CurlingNet:
     torch.manual_seed(0)
-    config = CurlingNetConfig(dim=DIM, fusion_rank=RANK, **settings)
+    config = CurlingNetConfig(dim=DIM, fusion_rank=RANK, attention_divisor=attention_divisor)
     made = CurlingNet(config, IMAGE, TextShape(3, SENTENCE, SENTENCE))
     for module in made.modules():
         if isinstance(module, nn.BatchNorm1d):
@@ -199,3 +201,16 @@ def test_places_and_signs_are_kept_with_the_weights() -> None:
     text = texts()
     queries, gallery = net.compose(pictures(QUERIES), text), net.embed(pictures(ITEMS, seed=7))
     assert torch.equal(net.rescore(queries, text, gallery), other.rescore(queries, text, gallery))
+
+
+def test_its_loss_trains_both_encoders_through_the_scores() -> None:
+    model = small_retriever("curling-net")
+    loss = AdditiveMargin(AdditiveMarginConfig(), model)
+    view = View(model, small_batch(5))
+    value = loss(view)
+    assert view.scores(view.targets).shape == (5, 5)
+    value.total.backward()
+    without = [
+        name for name, weight in model.named_parameters() if weight.grad is None or not bool(weight.grad.any())
+    ]
+    assert without == []

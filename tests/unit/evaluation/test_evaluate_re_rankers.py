@@ -12,7 +12,7 @@ from PIL import Image
 
 from cirray.bundles import Bundle, save_bundle
 from cirray.composers import ModelConfig, Retriever
-from cirray.composers.curling_net import CurlingNetConfig
+from cirray.composers.curling_net import CurlingNet, CurlingNetConfig
 from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Preprocessing, Vocabulary
 from cirray.encoders.images.small_cnn import SmallCnnConfig
@@ -62,18 +62,15 @@ def pixels_of(dataset: PreparedDataset, item_id: str) -> np.ndarray[tuple[int, .
 
 def naive_recalls(bundle: Bundle, dataset: PreparedDataset) -> dict[str, float]:
     model, cutoffs = bundle.model, protocols["standard"].cutoffs
-    items = sorted(
-        (row for row in dataset.items.to_pylist() if SPLIT in row["splits"]), key=lambda row: row["item_id"]
-    )
+    items = sorted(dataset.gallery(SPLIT).to_pylist(), key=lambda row: str(row["item_id"]))
     labels = {row["item_id"]: row["label"] for row in items}
     found = dict.fromkeys(cutoffs, 0)
     triplets = dataset.triplets(SPLIT).to_pylist()
     with torch.inference_mode():
         vectors = {name: model.embed(torch.from_numpy(pixels_of(dataset, name).copy())) for name in labels}
         for triplet in triplets:
-            tokens, lengths = (
-                torch.from_numpy(ids) for ids in bundle.vocabulary.encode([" and ".join(triplet["texts"])])
-            )
+            spoken = " and ".join(triplet["texts"])
+            tokens, lengths = (torch.from_numpy(ids) for ids in bundle.vocabulary.encode([spoken]))
             reference = torch.from_numpy(pixels_of(dataset, triplet["reference_id"]).copy())
             query, text = model.compose(reference, tokens, lengths), model.encode_texts(tokens, lengths)
             ranking = sorted(
@@ -87,18 +84,15 @@ def naive_recalls(bundle: Bundle, dataset: PreparedDataset) -> dict[str, float]:
     return {f"R@{k}": 100 * count / len(triplets) for k, count in found.items()}
 
 
-def test_the_recalls_are_those_of_one_pair_after_another(bundle: Bundle, dataset: PreparedDataset) -> None:
+def test_the_recalls_are_those_of_one_pair_after_another(
+    bundle: Bundle, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     expected = naive_recalls(bundle, dataset)
     metrics = evaluate(bundle, dataset, SPLIT, protocols["standard"]).metrics
     assert {name: metrics[name] for name in expected} == pytest.approx(expected)
     assert 0 < expected["R@5"] < 100, "or the comparison says nothing"
-    dot_product = Bundle(bundle.artifact, bundle.model, bundle.vocabulary)
-    dot_product.model.composer.__class__.rescores = False  # type: ignore[misc]
-    try:
-        without = evaluate(dot_product, dataset, SPLIT, protocols["standard"]).metrics
-    finally:
-        dot_product.model.composer.__class__.rescores = True  # type: ignore[misc]
-    assert without != metrics, "or the sweeping did nothing"
+    monkeypatch.setattr(CurlingNet, "rescores", False)
+    assert evaluate(bundle, dataset, SPLIT, protocols["standard"]).metrics != metrics, "or the sweeping did nothing"
 
 
 def test_scores_do_not_depend_on_the_queries_beside(bundle: Bundle, dataset: PreparedDataset) -> None:

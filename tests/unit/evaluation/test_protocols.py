@@ -42,8 +42,12 @@ class ToyReRanker:
     """Prefers what is near, along directions that the text chooses."""
 
     image_size = (2, 2)
-    embed_pixels = ToyModel.embed_pixels
-    compose_pixels = ToyModel.compose_pixels
+
+    def embed_pixels(self, pixels: Pixels) -> Floats:
+        return ToyModel().embed_pixels(pixels)
+
+    def compose_pixels(self, pixels: Pixels, texts: Sequence[str]) -> Floats:
+        return ToyModel().compose_pixels(pixels, texts)
 
     def scorer(self, queries: Floats, texts: Sequence[str], gallery: Floats) -> Floats:
         scores = np.empty((len(queries), len(gallery)), np.float32)

@@ -123,7 +123,7 @@ def test_the_parts_are_normalised_each_for_itself_and_summed() -> None:
     value = loss(fixed_view(model, queries=queries, targets=targets))
     expected = []
     for part in (slice(0, 2), slice(2, 5)):
-        unit = (torch.nn.functional.normalize(each[:, part], dim=1) for each in (queries, targets))
-        expected.append(naive_loss(*unit, 0.4, "semi-hard", "l2", [True] * ROWS))
+        unit = [torch.nn.functional.normalize(each[:, part], dim=1) for each in (queries, targets)]
+        expected.append(naive_loss(unit[0], unit[1], 0.4, "semi-hard", "l2", [True] * ROWS))
     assert value.total.item() == pytest.approx(sum(expected), rel=1e-4)
     assert [value.parts["part1"].item(), value.parts["part2"].item()] == pytest.approx(expected, rel=1e-4)

@@ -98,9 +98,9 @@ def test_vectors_are_brought_to_the_learned_length(negatives: Any) -> None:
     loss = SoftTriplet(SoftTripletConfig(scale=2.0, negatives=negatives, triplets=8), small_retriever("image-only"))
     unit = [2 * torch.nn.functional.normalize(each, dim=1) for each in (queries, targets)]
     expected = (
-        soft_triplet(*unit, "squared-l2")
+        soft_triplet(unit[0], unit[1], "squared-l2")
         if negatives == "all"
-        else sampled_soft_triplet(*unit, "squared-l2", 2 * ROWS - 2)
+        else sampled_soft_triplet(unit[0], unit[1], "squared-l2", 2 * ROWS - 2)
     )
     value = loss(fixed_view(queries=queries * 3, targets=targets / 7))
     torch.testing.assert_close(value.total, expected)

@@ -31,8 +31,8 @@ def test_projected_parts_are_compared_with_the_sentence_vectors_of_known_descrip
         known = getattr(seen.batch, f"{side[:-1]}_descriptions").known
         for part, projection in zip(pictures.split([3, 5], dim=1), loss.projections, strict=True):
             projected = part[known] @ projection.weight.T
-            unit = (torch.nn.functional.normalize(each, dim=1) for each in (projected, texts[known]))
-            expected += bidirectional_hinge(*unit, 0.3, "semi-hard").item() / len(sides)
+            unit = [torch.nn.functional.normalize(each, dim=1) for each in (projected, texts[known])]
+            expected += bidirectional_hinge(unit[0], unit[1], 0.3, "semi-hard").item() / len(sides)
     assert expected > 0
     assert loss(seen).total.item() == pytest.approx(expected, rel=1e-4)
 
