@@ -9,6 +9,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.datasets.pixels import PixelSource
 from cirray.datasets.prepared import PreparedDataset
@@ -29,6 +30,11 @@ class RetrievalModel(Interface):
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of its pictures."""
+        ...
+
+    @property
+    def image_fit(self) -> Fit:
+        """How its pictures are brought to that size."""
         ...
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
@@ -85,7 +91,7 @@ def evaluate(
     sets = query_sets(dataset, split, protocol)
     apart = protocol.by_category != "no"
     found: dict[str, Metrics] = {}
-    with closing(open_source(dataset, model.image_size)) as pixels:
+    with closing(open_source(dataset, model.image_size, fit=model.image_fit)) as pixels:
         embedder = _Embedder(model, pixels, progress, _batches(sets))
         for query_set in sets:
             task = embedder.task(query_set)

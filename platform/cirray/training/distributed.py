@@ -41,6 +41,7 @@ DECIDING_CODE = (
     "cirray.batches",
     "cirray.composers",
     "cirray.datasets.caption_pairs",
+    "cirray.datasets.fitting",
     "cirray.datasets.pictures",
     "cirray.datasets.pixels",
     "cirray.datasets.schema",

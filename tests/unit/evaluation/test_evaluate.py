@@ -30,6 +30,7 @@ class ColourModel:
     """A picture is its colour, in whole numbers so that every score is exact; each word of a text moves it."""
 
     image_size = (4, 4)
+    image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         return (pixels[:, 0, 0, :].astype(np.float32) - 8).astype(np.float32)

@@ -20,6 +20,7 @@ TABLE = "triplets-test/part-00000.parquet"
 
 class NoModel:
     image_size = (8, 8)
+    image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         raise AssertionError
@@ -30,7 +31,9 @@ class NoModel:
 
 @pytest.fixture
 def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
-    monkeypatch.setattr("cirray.evaluation.evaluation.open_source", lambda *_: pytest.fail("pictures were decoded"))
+    monkeypatch.setattr(
+        "cirray.evaluation.evaluation.open_source", lambda *_, **__: pytest.fail("pictures were decoded")
+    )
     return put_world(Root.open(str(tmp_path / "root"), create=True), 6).artifact
 
 

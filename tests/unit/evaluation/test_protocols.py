@@ -28,6 +28,7 @@ class ToyModel:
     """Embeds a picture as some of its pixels, and adds to it what the letters of the text add up to."""
 
     image_size = (2, 2)
+    image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         return _unit(pixels.reshape(len(pixels), -1)[:, :5].astype(np.float64) - 127)
