@@ -68,7 +68,7 @@ def read_weights(uri: str, names: Collection[str] = ("none",)) -> Weights:
     except StorageError as error:
         raise ConfigError(
             f"The weights {uri!r} cannot be read: {error}",
-            hint=f"Allowed are {', '.join(map(repr, names))}, and the path or URI of a file that every worker can read.",
+            hint=f"Give {', '.join(map(repr, names))}, or the path or URI of a file that all workers can read.",
         ) from None
     try:
         state = (
@@ -76,14 +76,7 @@ def read_weights(uri: str, names: Collection[str] = ("none",)) -> Weights:
             if uri.endswith(".safetensors")
             else torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         )
-    except (
-        safetensors.SafetensorError,
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-    ) as error:
+    except _UNREADABLE as error:
         raise ConfigError(f"The file {uri} holds no weights: {_first_line(error)}.", hint=_KINDS) from None
     if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
         state = state["state_dict"]
@@ -131,5 +124,7 @@ def _some(names: list[str]) -> str:
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
+
+_UNREADABLE = (safetensors.SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError)
 
 _KINDS = "Give a safetensors file, or a state dict that torch.save wrote."

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import ArtifactError

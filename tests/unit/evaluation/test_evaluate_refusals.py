@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cirray.datasets import TRIPLETS, PreparedDataset
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.errors import ArtifactError, DataError
 from cirray.evaluation import evaluate, protocols
@@ -32,7 +33,7 @@ class NoModel:
 @pytest.fixture
 def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
     monkeypatch.setattr(
-        "cirray.evaluation.evaluation.open_source", lambda *_, **__: pytest.fail("pictures were decoded")
+        "cirray.evaluation.evaluation.open_source", lambda *_, **settings: pytest.fail("pictures were decoded")
     )
     return put_world(Root.open(str(tmp_path / "root"), create=True), 6).artifact
 

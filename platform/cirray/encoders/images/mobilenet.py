@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
 import torchvision
 from torch import Tensor, nn
@@ -59,8 +58,7 @@ class MobileNet(ImageEncoder):
     def __init__(self, config: MobileNetConfig) -> None:
         super().__init__()
         kind = f"mobilenet_{config.version.replace('-', '_')}"
-        build = cast(Callable[[], nn.Module], torchvision.models.get_model_builder(kind))
-        features = cast(nn.Sequential, build().features)
+        features: nn.Sequential = torchvision.models.get_model_builder(kind)().features
         strides = _strides(features)
         self.levels = _numbers(config, len(features)) or tuple(
             number

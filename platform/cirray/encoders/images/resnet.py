@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Literal, cast
+from typing import Any, Literal
 
 import torchvision
 from pydantic import model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from cirray.config import Choice
 from cirray.encoders.features import ImageFeatures
@@ -60,8 +59,7 @@ class ResNet(ImageEncoder):
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         kind = f"resnet{config.depth}"
-        build = cast(Callable[[], nn.Module], torchvision.models.get_model_builder(kind))
-        self.network = build()
+        self.network: Any = torchvision.models.get_model_builder(kind)()
         self.levels = config.levels
         self.stride = 2 ** (config.levels[-1] + 1)
         left_out = ["fc", *(f"layer{stage}" for stage in range(config.levels[-1] + 1, 5))]
