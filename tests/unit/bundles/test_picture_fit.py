@@ -104,7 +104,7 @@ def test_evaluation_sees_the_fit(
 def test_training_sees_the_fit(
     dataset: PreparedDataset, pictures: list[bytes], fit: Fit, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker.ray.train, "get_context", lambda: SimpleNamespace(get_local_world_size=lambda: 1))
+    monkeypatch.setattr("ray.train.get_context", lambda: SimpleNamespace(get_local_world_size=lambda: 1))
     monkeypatch.setattr(worker, "uses_triplets", lambda config: False)
     monkeypatch.setattr(worker, "make_sampler", lambda *_: SimpleNamespace(steps=lambda batch_size: 1))
     config = run_config(fit, f"training.pixels={how}")
