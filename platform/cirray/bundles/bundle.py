@@ -19,8 +19,7 @@ from cirray.config import Config
 from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.schema import has_words
-from cirray.encoders import Vocabulary
-from cirray.encoders.initial_weights import without_initial_weights
+from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
 from cirray.evaluation.ranking import Floats
 from cirray.storage import Artifact, Location, Manifest, commit, put_file
@@ -117,7 +116,7 @@ class Bundle:
         """
         try:
             description = BundleDescription.model_validate_json(artifact.read(DESCRIPTION))
-            with without_initial_weights():
+            with no_initial_weights():
                 model = Retriever(description.model, description.vocabulary)
             model.load_state_dict(safetensors.torch.load(artifact.read(WEIGHTS)))
         except ArtifactError:

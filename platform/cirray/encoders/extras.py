@@ -1,4 +1,4 @@
-"""Packages that only some encoders need, and that are installed by an extra of cirray."""
+"""Packages that not every installation has."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from types import ModuleType
 from cirray.errors import ConfigError
 
 
-def import_extra(module: str, extra: str, wanted_by: str) -> ModuleType:
-    """Return a module that one of the extras in pyproject.toml brings.
+def optional(module: str, extra: str, wanted_by: str) -> ModuleType:
+    """Return a module of a package that comes with an extra.
 
     Args:
-        module: its name.
-        extra: which extra.
-        wanted_by: what needs it, for the message ("Image encoder 'timm'").
+        module: to import.
+        extra: of cirray that installs it.
+        wanted_by: what needs it, for the message ("Text encoder 'open-clip'").
 
     Raises:
-        ConfigError: it is not installed, or does not import.
+        ConfigError: the package is not installed.
     """
     try:
         return import_module(module)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ConfigError(
-            f"{wanted_by} needs the package {module!r}, which cannot be imported: {error}.",
-            hint=f"Install it: pip install 'cirray[{extra}]', or in a checkout: pip install --editable '.[{extra}]'.",
+            f"{wanted_by} needs the package {error.name}, which is not installed.",
+            hint=f"Install it: pip install 'cirray[{extra}]'.",
         ) from None

@@ -1,4 +1,4 @@
-"""Whether models are built with the weights that their training starts from, or get others at once."""
+"""Whether weights that come from a file or a package are wanted when a model is built."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from contextvars import ContextVar
 _WANTED: ContextVar[bool] = ContextVar("initial_weights_wanted", default=True)
 
 
-def initial_weights_wanted() -> bool:
-    """Return whether an encoder that is being built shall read the weights that its settings name."""
-    return _WANTED.get()
-
-
 @contextmanager
-def without_initial_weights() -> Iterator[None]:
-    """Within the block, encoders are built without reading weights from a file, a package or the network.
+def no_initial_weights() -> Iterator[None]:
+    """Build models in here whose weights are loaded right after.
 
-    For whoever puts all weights in right after: a bundle has them all, and must open where the files that its
-    training started from are not.
+    A bundle has all its weights: it must open where the word vectors or the pre-trained network that its training
+    began with are no longer at hand.
     """
     token = _WANTED.set(False)
     try:
         yield
     finally:
         _WANTED.reset(token)
+
+
+def initial_weights_wanted() -> bool:
+    """Return whether what is built must begin with the weights that its settings name; any will do if not."""
+    return _WANTED.get()

@@ -31,7 +31,7 @@ def start_from(
 ) -> None:
     """Put the weights that an encoder's settings name into its network.
 
-    Nothing happens for "none", and while a model is built whose weights come later (`without_initial_weights`).
+    Nothing happens for "none", and while a model is built whose weights come later (`no_initial_weights`).
 
     Args:
         network: that gets them.

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from cirray.encoders.initial_weights import initial_weights_wanted, without_initial_weights
+from cirray.encoders.initial_weights import initial_weights_wanted, no_initial_weights
 from cirray.encoders.weights import fill, read_weights, start_from
 from cirray.errors import ConfigError
 from cirray.storage import Location
@@ -90,7 +90,7 @@ def test_no_file_is_an_error_that_says_what_else_may_be_given(tmp_path: Path) ->
 def test_weights_are_put_in_unless_others_come_later() -> None:
     made, before = network(), network().state_dict()
     start_from(made, "none", {"ours": state})
-    with without_initial_weights():
+    with no_initial_weights():
         assert not initial_weights_wanted()
         start_from(made, "ours", {"ours": state})
     assert initial_weights_wanted()

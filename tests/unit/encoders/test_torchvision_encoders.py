@@ -15,7 +15,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from cirray.config import from_mapping, override
 from cirray.encoders.images.mobilenet import VAL_LEVELS, MobileNet, MobileNetConfig
 from cirray.encoders.images.resnet import ResNet, ResNetConfig
-from cirray.encoders.initial_weights import without_initial_weights
+from cirray.encoders.initial_weights import no_initial_weights
 from cirray.errors import ConfigError
 
 
@@ -109,7 +109,7 @@ def test_torchvisions_weights_are_downloaded_by_it_and_only_when_wanted(
         return whole("resnet18" if "resnet18" in url else "mobilenet_v2").state_dict()
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", answer)
-    with without_initial_weights():
+    with no_initial_weights():
         encoder()
     assert asked == []
     made = encoder().state_dict()

