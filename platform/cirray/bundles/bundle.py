@@ -16,9 +16,10 @@ from torch import Tensor
 
 from cirray.composers import ModelConfig, Retriever
 from cirray.config import Config
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.schema import has_words
-from cirray.encoders import Vocabulary
+from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
 from cirray.evaluation.ranking import Floats, Scorer
 from cirray.storage import Artifact, Location, Manifest, commit, put_file
@@ -115,7 +116,8 @@ class Bundle:
         """
         try:
             description = BundleDescription.model_validate_json(artifact.read(DESCRIPTION))
-            model = Retriever(description.model, description.vocabulary)
+            with no_initial_weights():
+                model = Retriever(description.model, description.vocabulary)
             model.load_state_dict(safetensors.torch.load(artifact.read(WEIGHTS)))
         except ArtifactError:
             raise
@@ -161,6 +163,11 @@ class Bundle:
     def image_size(self) -> tuple[int, int]:
         """Height and width that pictures are scaled to."""
         return self.model.config.preprocessing.size
+
+    @property
+    def image_fit(self) -> Fit:
+        """How pictures are brought to that size."""
+        return self.model.config.preprocessing.fit
 
     def check_embeds_ahead(self) -> None:
         """Make sure that a gallery can be embedded before its queries are known.
@@ -254,7 +261,7 @@ class Bundle:
         height, width = self.image_size
         pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
         for row, data in enumerate(images):
-            pixels[row] = to_pixels(decode(data), height, width)
+            pixels[row] = to_pixels(decode(data), height, width, self.image_fit)
         return pixels
 
 

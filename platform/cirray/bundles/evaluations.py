@@ -13,6 +13,7 @@ from cirray.storage import Artifact, Location, code_fingerprint, library_version
 MEASURING_CODE = (
     "cirray.bundles.bundle",
     "cirray.composers",
+    "cirray.datasets.fitting",
     "cirray.datasets.pictures",
     "cirray.datasets.pixels",
     "cirray.datasets.streaming",

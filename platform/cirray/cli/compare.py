@@ -139,5 +139,3 @@ def show(dataset: str, rows: Sequence[Compared]) -> None:
     for row in rows:
         if row.failed:
             print(f"{row.method}: {row.failed}")
-
-

@@ -6,6 +6,7 @@ Importing registers all readers.
 from cirray.datasets import readers
 from cirray.datasets.cache_space import CACHE_VARIABLE, LIMIT_VARIABLE, CacheFullError, CacheSpace, cache_folder
 from cirray.datasets.caption_pairs import one_word_pairs, replacement_text
+from cirray.datasets.fitting import Fit
 from cirray.datasets.formats import FORMATS
 from cirray.datasets.pictures import MAX_PIXELS, Pixels, decode, to_pixels
 from cirray.datasets.pixels import PixelCache, PixelSource, open_pixels
@@ -39,6 +40,7 @@ __all__ = [
     "TRIPLETS",
     "CacheFullError",
     "CacheSpace",
+    "Fit",
     "PixelCache",
     "PixelSource",
     "PixelStream",

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from cirray.datasets.fitting import Fit, fitted
 from cirray.datasets.formats import FORMATS, claimed_format, is_cut_short
 from cirray.errors import BadImageError
 
@@ -95,11 +96,9 @@ def decode_at(
         ) from None
 
 
-def to_pixels(image: Image.Image, height: int, width: int) -> Pixels:
-    """Return the picture as (height, width, 3) uint8, scaled to exactly that size (bilinear)."""
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(image, dtype=np.uint8)
+def to_pixels(image: Image.Image, height: int, width: int, fit: Fit = "stretch") -> Pixels:
+    """Return the picture as (height, width, 3) uint8, brought to exactly that size as `fit` says (bilinear)."""
+    return fitted(image, height, width, fit)
 
 
 def _check_scans(data: bytes) -> None:

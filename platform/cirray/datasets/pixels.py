@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cirray.datasets.cache_space import CACHE_VARIABLE, CacheSpace, Lease
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import StorageError
@@ -66,7 +67,9 @@ class PixelCache(PixelSource):
             self._lease.close()
 
 
-def open_pixels(dataset: PreparedDataset, size: tuple[int, int], progress: Progress | None = None) -> PixelCache:
+def open_pixels(
+    dataset: PreparedDataset, size: tuple[int, int], progress: Progress | None = None, fit: Fit = "stretch"
+) -> PixelCache:
     """Return the pixel cache of `dataset` at `size` (height, width), after filling it if this node has none.
 
     Only one process of a node fills it, the others wait; what a killed filler left is removed and never opened.
@@ -76,12 +79,13 @@ def open_pixels(dataset: PreparedDataset, size: tuple[int, int], progress: Progr
         dataset: whose pictures.
         size: height and width in pixels.
         progress: called with (parts done, parts in all) while filling.
+        fit: how pictures are brought to that size; each way has a cache of its own.
 
     Raises:
         CacheFullError: it does not fit what the caches of this node may hold.
         StorageError: the cache folder cannot be written.
     """
-    group = f"{dataset.fingerprint[:16]}-{size[0]}x{size[1]}"
+    group = f"{dataset.fingerprint[:16]}-{size[0]}x{size[1]}-{fit}"
     name = f"{group}.u8.npy"
     try:
         space = CacheSpace.of_node()
@@ -89,7 +93,7 @@ def open_pixels(dataset: PreparedDataset, size: tuple[int, int], progress: Progr
         lease = space.lease(group)
         with space.filling(name):
             if not target.exists():
-                _fill(dataset, size, space, name, progress)
+                _fill(dataset, size, fit, space, name, progress)
         return PixelCache(np.load(target, mmap_mode="r"), lease)
     except OSError as error:
         raise StorageError(
@@ -99,7 +103,12 @@ def open_pixels(dataset: PreparedDataset, size: tuple[int, int], progress: Progr
 
 
 def _fill(
-    dataset: PreparedDataset, size: tuple[int, int], space: CacheSpace, name: str, progress: Progress | None
+    dataset: PreparedDataset,
+    size: tuple[int, int],
+    fit: Fit,
+    space: CacheSpace,
+    name: str,
+    progress: Progress | None,
 ) -> None:
     shape = (dataset.items.num_rows, *size, 3)
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -115,7 +124,7 @@ def _fill(
         with ThreadPoolExecutor() as pool:
             for done, part in enumerate(dataset.item_parts, start=1):
                 images = dataset.part(part, ["image"])["image"].to_pylist()
-                for image in pool.map(lambda data: to_pixels(decode(data), *size), images):
+                for image in pool.map(lambda data: to_pixels(decode(data), *size, fit), images):
                     pixels[row] = image
                     row += 1
                 if progress:

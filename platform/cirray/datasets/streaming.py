@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from cirray.datasets.cache_space import CacheFullError, CacheSpace
+from cirray.datasets.fitting import Fit
 from cirray.datasets.mirror import Mirror
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.pixels import PixelSource, Progress, Rows, open_pixels
@@ -54,6 +55,7 @@ class PixelStream(PixelSource):
         mirror: their encoded form.
         threads: that decode.
         window_bytes: of encoded pictures that are looked for together.
+        fit: how pictures are brought to that size.
     """
 
     kind = "stream"
@@ -65,9 +67,11 @@ class PixelStream(PixelSource):
         mirror: Mirror,
         threads: int | None = None,
         window_bytes: int = WINDOW_BYTES,
+        fit: Fit = "stretch",
     ) -> None:
         entries = [dataset.artifact.entry(name) for name in dataset.item_parts]
         self._size = size
+        self._fit = fit
         self._mirror = mirror
         self._threads = threads or os.cpu_count() or 1
         self._starts = np.cumsum([0, *(entry.rows or 0 for entry in entries)])
@@ -119,7 +123,7 @@ class PixelStream(PixelSource):
         pixels = np.empty((len(rows), *self._size, 3), np.uint8)
 
         def fill(image: _Image, places: Rows) -> None:
-            pixels[places] = to_pixels(decode(image.read()), *self._size)
+            pixels[places] = to_pixels(decode(image.read()), *self._size, self._fit)
 
         distinct, inverse = np.unique(rows, return_inverse=True)
         order = np.argsort(inverse, kind="stable")
@@ -133,6 +137,7 @@ def open_source(
     size: tuple[int, int],
     how: Literal["auto", "cache", "stream"] = "auto",
     *,
+    fit: Fit = "stretch",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> PixelSource:
@@ -143,6 +148,7 @@ def open_source(
         size: height and width in pixels.
         how: "cache" decodes each picture once a node, "stream" whenever it is asked for; "auto" takes the cache
             where it fits what the caches of this node may hold. Both give the same pixels.
+        fit: how pictures are brought to that size.
         threads: that decode for a stream; by default one for each core.
         progress: called with (parts done, parts in all) while a cache is filled.
 
@@ -152,12 +158,12 @@ def open_source(
     """
     if how != "stream":
         try:
-            return open_pixels(dataset, size, progress)
+            return open_pixels(dataset, size, progress, fit)
         except CacheFullError as error:
             if how == "cache":
                 raise
             _LOG.warning("Pictures of %s are streamed. %s", dataset.name, error)
-    return PixelStream(dataset, size, Mirror(dataset, CacheSpace.of_node()), threads)
+    return PixelStream(dataset, size, Mirror(dataset, CacheSpace.of_node()), threads, fit=fit)
 
 
 def _submit(

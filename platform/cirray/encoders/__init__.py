@@ -3,6 +3,7 @@
 from cirray.encoders import images, texts
 from cirray.encoders.features import ImageFeatures, ImageShape, MapShape, TextFeatures, TextShape
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
+from cirray.encoders.initial_weights import no_initial_weights
 from cirray.encoders.preprocessing import Preprocessing
 from cirray.encoders.text_encoder import TextEncoder, text_encoders
 from cirray.encoders.tokenizer import tokenizers
@@ -20,6 +21,7 @@ __all__ = [
     "Vocabulary",
     "image_encoders",
     "images",
+    "no_initial_weights",
     "text_encoders",
     "texts",
     "tokenizers",

@@ -9,6 +9,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.datasets.pixels import PixelSource
 from cirray.datasets.prepared import PreparedDataset
@@ -38,6 +39,11 @@ class RetrievalModel(Interface):
     @property
     def image_size(self) -> tuple[int, int]:
         """Height and width of its pictures."""
+        ...
+
+    @property
+    def image_fit(self) -> Fit:
+        """How its pictures are brought to that size."""
         ...
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
@@ -104,7 +110,7 @@ def evaluate(
         return _classify(model, dataset, classes_of(dataset, split, protocol.candidates), split, protocol, progress)
     sets = query_sets(dataset, split, protocol)
     found: dict[str, Metrics] = {}
-    with closing(open_source(dataset, model.image_size)) as pixels:
+    with closing(open_source(dataset, model.image_size, fit=model.image_fit)) as pixels:
         total = _batches(sets) + (_scored_batches(sets, protocol) if model.scorer else 0)
         embedder = _Embedder(model, pixels, progress, total)
         for query_set in sets:
@@ -156,7 +162,7 @@ def _classify(
 ) -> Evaluation:
     """Return how often a picture's own text is the nearest of all, or among the nearest k."""
     total = sum(-(-len(each) // BATCH) for each in (classes.pictures, classes.texts))
-    with closing(open_source(dataset, model.image_size)) as pixels:
+    with closing(open_source(dataset, model.image_size, fit=model.image_fit)) as pixels:
         task = _Embedder(model, pixels, progress, total).classification(classes)
     metrics = recall_at(target_ranks(task), protocol.cutoffs, "accuracy")
     return Evaluation(

@@ -90,7 +90,8 @@ def _open_data(assignment: Assignment) -> TrainingData:
     triplets = collect(ray.train.get_dataset_shard(TRIPLETS)) if uses_triplets(config) else None
     sampler = make_sampler(config, dataset, triplets)
     threads = max(1, usable_cores() // ray.train.get_context().get_local_world_size())
-    pixels = open_source(dataset, config.model.preprocessing.size, config.training.pixels, threads=threads)
+    preprocessing = config.model.preprocessing
+    pixels = open_source(dataset, preprocessing.size, config.training.pixels, fit=preprocessing.fit, threads=threads)
     _LOG.info("Pixels of %s come from a %s.", dataset.name, pixels.kind)
     return TrainingData(config, sampler, assignment.vocabulary, pixels)
 

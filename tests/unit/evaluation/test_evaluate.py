@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import ArtifactError
@@ -31,6 +32,7 @@ class ColourModel:
 
     image_size = (4, 4)
     scorer = None
+    image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         return (pixels[:, 0, 0, :].astype(np.float32) - 8).astype(np.float32)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cirray.datasets import TRIPLETS, PreparedDataset
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.errors import ArtifactError, DataError
 from cirray.evaluation import evaluate, protocols
@@ -21,6 +22,7 @@ TABLE = "triplets-test/part-00000.parquet"
 class NoModel:
     image_size = (8, 8)
     scorer = None
+    image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         raise AssertionError
@@ -31,7 +33,9 @@ class NoModel:
 
 @pytest.fixture
 def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Artifact:
-    monkeypatch.setattr("cirray.evaluation.evaluation.open_source", lambda *_: pytest.fail("pictures were decoded"))
+    monkeypatch.setattr(
+        "cirray.evaluation.evaluation.open_source", lambda *_, **settings: pytest.fail("pictures were decoded")
+    )
     return put_world(Root.open(str(tmp_path / "root"), create=True), 6).artifact
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cirray.datasets import ITEMS, Pixels, PreparedDataset, triplets_table
+from cirray.datasets.fitting import Fit
 from cirray.errors import DataError
 from cirray.evaluation import Protocol, evaluate, mean_average_precision_at, protocol_of, protocols
 from cirray.evaluation.ranking import Floats
@@ -29,6 +30,7 @@ class ToyModel:
 
     image_size = (2, 2)
     scorer = None
+    image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         return _unit(pixels.reshape(len(pixels), -1)[:, :5].astype(np.float64) - 127)
