@@ -18,7 +18,7 @@ from cirray.composers import ModelConfig, Retriever
 from cirray.config import Config
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.schema import has_words
-from cirray.encoders import Vocabulary
+from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
 from cirray.evaluation.ranking import Floats
 from cirray.storage import Artifact, Location, Manifest, commit, put_file
@@ -115,8 +115,9 @@ class Bundle:
         """
         try:
             description = BundleDescription.model_validate_json(artifact.read(DESCRIPTION))
-            model = Retriever(description.model, description.vocabulary)
-            model.load_state_dict(safetensors.torch.load(artifact.read(WEIGHTS)))
+            with no_initial_weights():
+                model = Retriever(description.model, description.vocabulary)
+            _load(model, safetensors.torch.load(artifact.read(WEIGHTS)), description.vocabulary)
         except ArtifactError:
             raise
         except (ValidationError, CirrayError, RuntimeError, safetensors.SafetensorError) as error:
@@ -221,6 +222,27 @@ class Bundle:
         for row, data in enumerate(images):
             pixels[row] = to_pixels(decode(data), height, width)
         return pixels
+
+
+def _load(model: Retriever, state: dict[str, Tensor], vocabulary: Vocabulary) -> None:
+    """Put the weights into the model.
+
+    Raises:
+        ArtifactError: they belong to a model with another vocabulary.
+        RuntimeError: they belong to another model.
+    """
+    for key, weight in model.state_dict().items():
+        given = state.get(key, weight)
+        texts = key.startswith(("text_encoder.", "second_encoder."))
+        if texts and weight.shape != given.shape and len(vocabulary) in weight.shape:
+            axis = weight.shape.index(len(vocabulary))
+            raise ArtifactError(
+                f"The vocabulary is of another model: it has {len(vocabulary)} ids, while the weights {key} are for "
+                f"{given.shape[axis] if axis < given.ndim else given.numel()}.",
+                hint=f"{WEIGHTS} and {DESCRIPTION} must come from one and the same bundle: copy both again, or train "
+                "again.",
+            )
+    model.load_state_dict(state)
 
 
 def _tensor(values: np.ndarray[Any, Any]) -> Tensor:
