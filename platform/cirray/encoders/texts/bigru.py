@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from cirray.config import Choice
 from cirray.encoders.features import TextFeatures, TextShape
-from cirray.encoders.sequences import mask_of, mean_over_time
+from cirray.encoders.sequences import mask_of, mean_over_time, states_of
 from cirray.encoders.text_encoder import TextEncoder, WordsConfig, text_encoders
 from cirray.encoders.vocabulary import Vocabulary
 from cirray.encoders.word_vectors import embedding
@@ -59,7 +59,7 @@ class BiGru(TextEncoder):
         words, mask = self.words(tokens), mask_of(tokens, lengths)
         packed = pack_padded_sequence(words, lengths.cpu(), batch_first=True, enforce_sorted=False)
         # Zero beyond the end of each text.
-        states, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=tokens.shape[1])
+        states, _ = pad_packed_sequence(states_of(self.gru, packed), batch_first=True, total_length=tokens.shape[1])
         sentence = self._sentence(states, tokens, mask)
         return TextFeatures(words * mask[..., None], states, mask, sentence)
 

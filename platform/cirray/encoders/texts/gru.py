@@ -8,7 +8,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cirray.encoders.features import TextFeatures, TextShape
-from cirray.encoders.sequences import last_over_time, mask_of
+from cirray.encoders.sequences import last_over_time, mask_of, states_of
 from cirray.encoders.text_encoder import TextEncoder, WordsConfig, text_encoders
 from cirray.encoders.vocabulary import Vocabulary
 from cirray.encoders.word_vectors import embedding
@@ -48,6 +48,6 @@ class Gru(TextEncoder):
     def forward(self, tokens: Tensor, lengths: Tensor) -> TextFeatures:
         """Return the features of `tokens` (B, T) with `lengths` (B,)."""
         words = self.words(tokens)
-        states, _ = self.gru(words)
+        states = states_of(self.gru, words)
         mask = mask_of(tokens, lengths)
         return TextFeatures(words * mask[..., None], states * mask[..., None], mask, last_over_time(states, lengths))

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cirray.encoders.features import TextFeatures, TextShape
-from cirray.encoders.sequences import mask_of, maximum_over_time
+from cirray.encoders.sequences import mask_of, maximum_over_time, states_of
 from cirray.encoders.text_encoder import TextEncoder, WordsConfig, text_encoders
 from cirray.encoders.vocabulary import Vocabulary
 from cirray.encoders.word_vectors import embedding
@@ -73,7 +73,7 @@ class MaxPooled(TextEncoder):
     def forward(self, tokens: Tensor, lengths: Tensor) -> TextFeatures:
         """Return the features of `tokens` (B, T) with `lengths` (B,)."""
         words, mask = self.words(tokens), mask_of(tokens, lengths)
-        runs = [network(words, self._start(row, len(words)))[0] for row, network in enumerate(self.networks)]
+        runs = [states_of(network, words, self._start(row, len(words))) for row, network in enumerate(self.networks)]
         states = torch.cat(runs, dim=2)
         sentence = self.head(maximum_over_time(states, mask))
         return TextFeatures(words * mask[..., None], states * mask[..., None], mask, sentence)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
+import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor, nn
 
 from cirray.config import Choice
@@ -75,8 +76,9 @@ class OpenClipText(TextEncoder):
         # Ours begin at 1 and pad with 0, theirs begin at 0 and pad with 0. No word sees what comes after it.
         pieces = (tokens - 1).clamp(min=0)
         words = self.tower.token_embedding(pieces) * mask[..., None]
-        sentence, states = self.tower(pieces)
-        return TextFeatures(words, states * mask[..., None], mask, sentence)
+        # The tower takes texts of its full length only.
+        sentence, states = self.tower(F.pad(pieces, (0, self.tower.context_length - tokens.shape[1])))
+        return TextFeatures(words, states[:, : tokens.shape[1]] * mask[..., None], mask, sentence)
 
 
 def _check(open_clip: Any, model: str, vocabulary: Vocabulary) -> None:
