@@ -234,11 +234,12 @@ def _load(model: Retriever, state: dict[str, Tensor], vocabulary: Vocabulary) ->
     for key, weight in model.state_dict().items():
         given = state.get(key, weight)
         texts = key.startswith(("text_encoder.", "second_encoder."))
-        if texts and weight.shape != given.shape and len(vocabulary) in weight.shape:
-            axis = weight.shape.index(len(vocabulary))
+        others = texts and weight.ndim == given.ndim == 2 and weight.shape[1] == given.shape[1]
+        # The tables of word vectors are all that has a row an id.
+        if others and len(weight) == len(vocabulary) != len(given):
             raise ArtifactError(
                 f"The vocabulary is of another model: it has {len(vocabulary)} ids, while the weights {key} are for "
-                f"{given.shape[axis] if axis < given.ndim else given.numel()}.",
+                f"{len(given)}.",
                 hint=f"{WEIGHTS} and {DESCRIPTION} must come from one and the same bundle: copy both again, or train "
                 "again.",
             )

@@ -83,7 +83,7 @@ def _read(file: str, wanted: Collection[str]) -> tuple[dict[str, Vector], int]:
         ) from None
     except (OSError, ValueError, KeyError, StopIteration, zipfile.BadZipFile) as error:
         raise ConfigError(
-            f"{file} cannot be read as word vectors: {error or 'it is empty'}.",
+            f"{file} cannot be read as word vectors: {str(error) or 'it is empty'}.",
             hint="Give GloVe's text (a word and its numbers a line) or an .npz with the arrays words and vectors.",
         ) from error
     if wanted and not table:
