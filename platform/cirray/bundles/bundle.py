@@ -233,10 +233,8 @@ def _load(model: Retriever, state: dict[str, Tensor], vocabulary: Vocabulary) ->
     """
     for key, weight in model.state_dict().items():
         given = state.get(key, weight)
-        texts = key.startswith(("text_encoder.", "second_encoder."))
-        others = texts and weight.ndim == given.ndim == 2 and weight.shape[1] == given.shape[1]
-        # The tables of word vectors are all that has a row an id.
-        if others and len(weight) == len(vocabulary) != len(given):
+        # A table of word vectors has a row for each id.
+        if key.endswith("words.weight") and len(weight) == len(vocabulary) != len(given):
             raise ArtifactError(
                 f"The vocabulary is of another model: it has {len(vocabulary)} ids, while the weights {key} are for "
                 f"{len(given)}.",

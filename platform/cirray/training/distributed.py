@@ -19,7 +19,7 @@ from cirray.cluster import own_errors, ray_cluster
 from cirray.composers import Retriever
 from cirray.config import Config
 from cirray.datasets import PreparedDataset
-from cirray.encoders import Vocabulary
+from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ConfigError, TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location, Root, code_fingerprint, fingerprint, library_versions
@@ -229,7 +229,8 @@ def _bundle(
     scaling: Scaling,
     checkpoint: ray.train.Checkpoint,
 ) -> Artifact:
-    model = Retriever(config.model, vocabulary)
+    with no_initial_weights():
+        model = Retriever(config.model, vocabulary)
     with checkpoint.as_directory() as folder:
         load_weights(Path(folder), model)
         progress = load_progress(Path(folder))

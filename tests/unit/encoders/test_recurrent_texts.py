@@ -86,11 +86,16 @@ def test_val_s_head_can_have_its_batch_norm_and_dropout() -> None:
     torch.testing.assert_close(sentence.mean(dim=0), torch.zeros(3), atol=1e-5, rtol=0)
 
 
+def layers_of(network: nn.Module) -> tuple[int, float]:
+    assert isinstance(network, nn.RNNBase)
+    return network.num_layers, network.dropout
+
+
 def test_rtic_s_two_layers_have_dropout_between_them_and_one_layer_has_none() -> None:
     both = LstmGruMax(LstmGruMaxConfig(word_dim=5, state_dim=4, dim=3), VOCABULARY)
-    assert [(network.num_layers, network.dropout) for network in both.networks] == [(2, 0.1), (2, 0.1)]
+    assert [layers_of(network) for network in both.networks] == [(2, 0.1), (2, 0.1)]
     one = LstmMax(LstmMaxConfig(word_dim=5, state_dim=4, dim=3, layer_dropout=0.1), VOCABULARY)
-    assert [(network.num_layers, network.dropout) for network in one.networks] == [(1, 0.0)]
+    assert [layers_of(network) for network in one.networks] == [(1, 0.0)]
 
 
 def test_tirg_s_paper_takes_the_last_state_as_it_is() -> None:
@@ -146,7 +151,8 @@ def test_curlingnet_puts_mean_convolutions_and_counts_side_by_side() -> None:
             states = encoder.gru(encoder.words(row[None]))[0][0]
             expected = encoder.reduce(average(states)).tolist()
             for convolution in encoder.convolutions:
-                expected += strongest(states.tolist(), convolution.weight, convolution.bias)
+                weight, bias = (convolution.get_parameter(kind) for kind in ("weight", "bias"))
+                expected += strongest(states.tolist(), weight, bias)
             expected += [row.tolist().count(word) for word in range(len(VOCABULARY))]
             torch.testing.assert_close(features.sentence[number], torch.tensor(expected))
     assert encoder.shape.sentence == 2 + 2 * 3 + len(VOCABULARY)

@@ -66,15 +66,14 @@ def test_no_order_of_the_texts_changes_an_id(texts: list[str]) -> None:
     assert Vocabulary.of(texts) == Vocabulary.of(TEXTS)
 
 
-@pytest.mark.parametrize("seed", ["0", "4711"])
-def test_another_process_with_other_hashes_gives_the_same_ids(seed: str) -> None:
+def test_another_process_with_other_hashes_gives_the_same_ids() -> None:
     code = (
         "import json, sys; from cirray.encoders import Vocabulary;"
         "print(Vocabulary.of(set(json.loads(sys.argv[1])), 'treebank').model_dump_json())"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code, json.dumps(TEXTS)],
-        env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=True,
