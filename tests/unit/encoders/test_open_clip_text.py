@@ -19,6 +19,7 @@ open_clip = pytest.importorskip("open_clip")
 NAME = "tiny-clip-for-texts"
 TINY = {
     "embed_dim": 8,
+    "quick_gelu": True,
     "vision_cfg": {"image_size": 8, "layers": 1, "width": 8, "head_width": 4, "patch_size": 4},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 12, "heads": 2, "layers": 2},
 }

@@ -59,14 +59,16 @@ class OpenClipText(TextEncoder):
             )
         open_clip = optional("open_clip", EXTRA, "Text encoder 'open-clip'")
         _check(open_clip, config.model, vocabulary)
-        whole = open_clip.create_model(
-            config.model, pretrained=None, load_weights=False, pretrained_text=False, force_custom_text=True
-        )
+        size = open_clip.get_model_config(config.model)
         if initial_weights_wanted() and config.weights != "none":
+            whole = open_clip.create_model(config.model, load_weights=False, force_custom_text=True)
             _load(open_clip, whole, config.weights)
+        else:
+            whole = open_clip.CustomTextCLIP(
+                size["embed_dim"], _NO_PICTURES, size["text_cfg"], size.get("quick_gelu", False)
+            )
         self.tower: Any = whole.text.requires_grad_(config.trainable)
         self.tower.output_tokens = True
-        size = open_clip.get_model_config(config.model)
         width = size["text_cfg"]["width"]
         self.shape = TextShape(words=width, states=width, sentence=size["embed_dim"])
 
@@ -79,6 +81,10 @@ class OpenClipText(TextEncoder):
         # The tower takes texts of its full length only.
         sentence, states = self.tower(F.pad(pieces, (0, self.tower.context_length - tokens.shape[1])))
         return TextFeatures(words, states[:, : tokens.shape[1]] * mask[..., None], mask, sentence)
+
+
+_NO_PICTURES = {"image_size": 8, "patch_size": 8, "width": 8, "head_width": 8, "layers": 1}
+"""An image tower of next to no weights, built beside the one of texts and dropped: open_clip builds pairs."""
 
 
 def _check(open_clip: Any, model: str, vocabulary: Vocabulary) -> None:
