@@ -38,9 +38,9 @@ def vocabulary_for(name: str) -> Vocabulary:
 
 def build(name: str, seed: int = 0) -> TextEncoder:
     kind = text_encoders[name]
-    settings = {key: value for key, value in SMALL.items() if key in kind.Config.model_fields}
+    settings: dict[str, object] = {key: value for key, value in SMALL.items() if key in kind.Config.model_fields}
     if name == "open-clip":
-        settings = {"model": "tiny-clip"}  # type: ignore[dict-item]
+        settings = {"model": "tiny-clip"}
     torch.manual_seed(seed)
     if name != "sentence":
         return kind(from_mapping(kind.Config, {"name": name, **settings}), vocabulary_for(name))
