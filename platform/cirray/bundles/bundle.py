@@ -118,7 +118,7 @@ class Bundle:
             description = BundleDescription.model_validate_json(artifact.read(DESCRIPTION))
             with no_initial_weights():
                 model = Retriever(description.model, description.vocabulary)
-            model.load_state_dict(safetensors.torch.load(artifact.read(WEIGHTS)))
+            _load(model, safetensors.torch.load(artifact.read(WEIGHTS)), description.vocabulary)
         except ArtifactError:
             raise
         except (ValidationError, CirrayError, RuntimeError, safetensors.SafetensorError) as error:
@@ -263,6 +263,26 @@ class Bundle:
         for row, data in enumerate(images):
             pixels[row] = to_pixels(decode(data), height, width, self.image_fit)
         return pixels
+
+
+def _load(model: Retriever, state: dict[str, Tensor], vocabulary: Vocabulary) -> None:
+    """Put the weights into the model.
+
+    Raises:
+        ArtifactError: they belong to a model with another vocabulary.
+        RuntimeError: they belong to another model.
+    """
+    for key, weight in model.state_dict().items():
+        given = state.get(key, weight)
+        # A table of word vectors has a row for each id.
+        if key.endswith("words.weight") and len(weight) == len(vocabulary) != len(given):
+            raise ArtifactError(
+                f"The vocabulary is of another model: it has {len(vocabulary)} ids, while the weights {key} are for "
+                f"{len(given)}.",
+                hint=f"{WEIGHTS} and {DESCRIPTION} must come from one and the same bundle: copy both again, or train "
+                "again.",
+            )
+    model.load_state_dict(state)
 
 
 def _tensor(values: np.ndarray[Any, Any]) -> Tensor:

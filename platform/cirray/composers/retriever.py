@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated
 
-from pydantic import SerializeAsAny
+from pydantic import Field, SerializeAsAny
 from torch import Tensor, nn
 
 from cirray.composers.composer import ComposerConfig, composers
@@ -32,6 +32,7 @@ class ModelConfig(Config):
         preprocessing: of the pictures.
         tokenizer: name of the text tokeniser.
         on_unknown: whether words that training never saw are dropped from a text or kept as one unknown word.
+        min_count: how often a word must occur in the training texts to be known.
         image_encoder: which, with its settings.
         text_encoder: which, with its settings; not built for a composer that uses no text.
         composer: which, with its settings.
@@ -40,6 +41,7 @@ class ModelConfig(Config):
     preprocessing: Preprocessing
     tokenizer: str = "tirg"
     on_unknown: OnUnknown = "drop"
+    min_count: int = Field(1, ge=1)
     image_encoder: Annotated[SerializeAsAny[Choice], chosen_from(image_encoders)]
     text_encoder: Annotated[SerializeAsAny[Choice], chosen_from(text_encoders)]
     composer: Annotated[SerializeAsAny[ComposerConfig], chosen_from(composers)]

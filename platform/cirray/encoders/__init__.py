@@ -1,6 +1,6 @@
-"""Encoders of pictures and texts. Importing this package registers them all."""
+"""Encoders of pictures and texts, tokenisers and word vectors. Importing this package registers them all."""
 
-from cirray.encoders import images, texts
+from cirray.encoders import images, splitting, texts, words
 from cirray.encoders.features import ImageFeatures, ImageShape, MapShape, TextFeatures, TextShape
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 from cirray.encoders.initial_weights import no_initial_weights
@@ -8,6 +8,7 @@ from cirray.encoders.preprocessing import Preprocessing
 from cirray.encoders.text_encoder import TextEncoder, text_encoders
 from cirray.encoders.tokenizer import tokenizers
 from cirray.encoders.vocabulary import Vocabulary
+from cirray.encoders.word_vectors import word_vectors
 
 __all__ = [
     "ImageEncoder",
@@ -22,7 +23,10 @@ __all__ = [
     "image_encoders",
     "images",
     "no_initial_weights",
+    "splitting",
     "text_encoders",
     "texts",
     "tokenizers",
+    "word_vectors",
+    "words",
 ]

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from pydantic import Field, SerializeAsAny
 from torch import Tensor, nn
 
-from cirray.config import Choice
+from cirray.config import Choice, chosen_from
 from cirray.encoders.features import TextFeatures, TextShape
 from cirray.encoders.vocabulary import Vocabulary
+from cirray.encoders.word_vectors import WordVectorsConfig, word_vectors
+from cirray.encoders.words.random_vectors import RandomWordsConfig
 from cirray.registry import Registry
+
+
+class WordsConfig(Choice):
+    """Settings of text encoders that have a vector for each word of the vocabulary.
+
+    Attributes:
+        word_dim: size of the word vectors.
+        words: what they are before training.
+    """
+
+    word_dim: int = Field(512, ge=1)
+    words: Annotated[SerializeAsAny[WordVectorsConfig], chosen_from(word_vectors)] = RandomWordsConfig()
 
 
 class TextEncoder(nn.Module, ABC):

@@ -1,25 +1,43 @@
-"""Tokenisers: from a text to its tokens, by the rules of the papers."""
+"""Tokenisers: what all have in common, and their registry."""
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from cirray.registry import Registry
 
-Tokenizer = Callable[[str], list[str]]
 
-tokenizers: Registry[Tokenizer] = Registry("tokenizer")
+class Tokenizer(ABC):
+    """From a text to its words, by the rules of a paper.
 
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+    Args:
+        vocabulary: the words that the model knows, in the order of their ids; for those tokenisers whose rules
+            follow from them.
 
-
-@tokenizers.register("tirg")
-def tirg(text: str) -> list[str]:
-    """Return the words of `text` as TIRG's released code splits them.
-
-    Characters beyond ASCII are dropped, letters lowered, punctuation deleted (so "top-left" is one word,
-    "topleft"), and the rest split at white space.
+    Attributes:
+        never_known: words that no vocabulary takes in, however often they occur.
     """
-    ascii_only = text.encode("ascii", errors="ignore").decode()
-    return ascii_only.lower().translate(_NO_PUNCTUATION).split()
+
+    never_known: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, vocabulary: tuple[str, ...] = ()) -> None:
+        super().__init__()
+
+    @classmethod
+    def own_words(cls) -> tuple[str, ...] | None:
+        """Return the words that the tokeniser brings with it, in their own order, or None: it learns them.
+
+        With words of its own every text can be written, so that no word is unknown.
+
+        Raises:
+            ConfigError: they are in a package that is not installed.
+        """
+        return None
+
+    @abstractmethod
+    def __call__(self, text: str) -> list[str]:
+        """Return the words of `text`, in order."""
+
+
+tokenizers: Registry[type[Tokenizer]] = Registry("tokenizer")

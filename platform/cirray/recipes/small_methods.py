@@ -1,8 +1,8 @@
 """Every method at the size of a small world: vectors of 128 dimensions on a small image encoder.
 
-The composers and objectives are the papers' own, with their weights, margins and scales; what is smaller is only their
-width. So one encoder and one budget show what the methods do, on two CPU cores. Where a method asks for a text encoder
-of its own kind, it has it.
+The composers and objectives are the papers' own, with their weights, margins and scales; what is smaller is only
+their width. So one encoder and one budget show what the methods do, on two CPU cores. Where a method asks for a text
+encoder of its own kind, it has it.
 """
 
 from __future__ import annotations

@@ -131,7 +131,10 @@ def train(
         sampler = make_sampler(config, dataset)
         # In a worker, a batch that is larger than the data would count as a failure.
         sampler.steps(config.training.batch_size)
-        vocabulary = Vocabulary.of(training_texts(config, sampler), config.model.tokenizer, config.model.on_unknown)
+        model = config.model
+        vocabulary = Vocabulary.of(
+            training_texts(config, sampler), model.tokenizer, model.on_unknown, model.min_count
+        )
         _check_buildable(config, vocabulary)
         checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)

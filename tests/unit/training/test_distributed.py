@@ -11,6 +11,7 @@ import ray
 import torch
 from ray.train import Checkpoint
 
+from cirray.bundles import Bundle
 from cirray.config import override
 from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Vocabulary
@@ -90,6 +91,14 @@ def test_a_bundle_takes_weights_and_history_from_the_checkpoint_and_nothing_else
 ) -> None:
     bundle, _ = train(root, config, dataset, Scaling())
     assert bundle.manifest.details["history"] == [REPORT.model_dump(mode="json")]
+
+
+def test_rare_words_are_left_out_of_the_vocabulary_where_that_is_set(
+    root: Root, dataset: PreparedDataset, config: RunConfig, trained: list[RunConfig]
+) -> None:
+    bundle, _ = train(root, override(config, ["model.min_count=1000000"]), dataset, Scaling())
+    assert Bundle.open(bundle).vocabulary.words == ()
+    assert bundle.manifest.counts["words"] == 1
 
 
 def test_after_a_change_of_the_code_a_run_is_another_run(
