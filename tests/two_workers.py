@@ -24,7 +24,9 @@ Outcome = dict[str, Tensor]
 
 def given_as_they_are(rows: Rows) -> View:
     """Return a view whose values ("queries", "targets", …) are the rows of the same names."""
-    return fixed_view(**rows)
+    view = fixed_view()
+    view.__dict__.update(rows)
+    return view
 
 
 @dataclass(frozen=True)
