@@ -211,6 +211,18 @@ def test_a_higher_temperature_spreads_the_saliency() -> None:
     assert wide.mean() > narrow.mean()
 
 
+def test_each_side_is_normalised_in_evaluation_as_it_was_in_training() -> None:
+    norm = TwoSidedNorm(2)
+    generator = torch.Generator().manual_seed(0)
+    queries = torch.randn(500, 2, generator=generator) * 3 + 7
+    gallery = torch.randn(500, 2, generator=generator) - 2
+    for _ in range(80):
+        trained = norm(queries, "queries"), norm(gallery, "gallery")
+    norm.eval()
+    evaluated = norm(queries, "queries"), norm(gallery, "gallery")
+    torch.testing.assert_close(evaluated, trained, rtol=1e-2, atol=1e-2)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
