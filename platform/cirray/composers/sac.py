@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cirray.composers.composer import Composer, Paper, VectorConfig, composers
 from cirray.composers.gating import ResidualGating
 from cirray.composers.spatial_attention import SpatialFeatureAttention, generalised_mean
+from cirray.composers.two_sided_norm import Side, TwoSidedNorm
 from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
 
 
@@ -61,7 +62,10 @@ class Sac(Composer):
 
     Own choices, where the paper says nothing: all these vectors have one size; p starts at 3 and each level has its
     own, for references and gallery alike; δ starts at 4, as TIRG's scale. For the gallery the paper's equation stops
-    at H; we take it through the same layers, since distances to a query in another space would mean nothing. The
+    at H; we take it through the same layers, since distances to a query in another space would mean nothing. Where
+    the paper shares batch norm, references and gallery share its weights and have running statistics of their own
+    (`TwoSidedNorm`): attention makes the references' vectors longer, and with statistics of the mixture what was
+    learned is lost in evaluation. The
     paper's three other compositions are named, not written out. Here "concat" is linear([f_agg; f_text]),
     "residual-gating" TIRG's gating, "hadamard" f_agg ⊙ f_text, in place of the sum.
     """
@@ -83,9 +87,11 @@ class Sac(Composer):
             for size, tau in zip(channels, config.temperatures, strict=True)
         )
         self.powers = nn.Parameter(torch.full((len(channels),), config.power))
-        self.levels = nn.ModuleList(nn.Sequential(nn.Linear(size, dim), nn.BatchNorm1d(dim)) for size in channels)
+        self.levels = nn.ModuleList(nn.Linear(size, dim) for size in channels)
+        self.norms = nn.ModuleList(TwoSidedNorm(dim) for _ in channels)
         self.over_levels = nn.LSTM(dim, dim, batch_first=True)
-        self.aggregate = nn.Sequential(nn.BatchNorm1d(dim), nn.Linear(dim, dim))
+        self.norm = TwoSidedNorm(dim)
+        self.aggregate = nn.Linear(dim, dim)
         self.project_text = nn.Linear(text.sentence, dim)
         if config.composition == "concat":
             self.join: nn.Module = nn.Linear(2 * dim, dim)
@@ -101,13 +107,13 @@ class Sac(Composer):
         for attend, power, plane in zip(self.attention, self.powers, self._maps(reference), strict=True):
             attended, salient = attend(plane, text.sentence)
             pooled.append(generalised_mean(attended, power) + salient)
-        joined = self._join(self._aggregated(pooled), self.text_vectors(text))
+        joined = self._join(self._aggregated(pooled, "queries"), self.text_vectors(text))
         return self.scale * F.normalize(joined, dim=1)
 
     def embed(self, image: ImageFeatures) -> Tensor:
         """Return the gallery vectors (B, D), all of length δ."""
         pooled = [generalised_mean(plane, power) for plane, power in zip(self._maps(image), self.powers, strict=True)]
-        return self.scale * F.normalize(self._aggregated(pooled), dim=1)
+        return self.scale * F.normalize(self._aggregated(pooled, "gallery"), dim=1)
 
     def text_vectors(self, text: TextFeatures) -> Tensor:
         """Return f_text (B, D)."""
@@ -129,13 +135,14 @@ class Sac(Composer):
     def _maps(self, image: ImageFeatures) -> list[Tensor]:
         return [_positions(image.maps[number]) for number in self.numbers]
 
-    def _aggregated(self, pooled: list[Tensor]) -> Tensor:
+    def _aggregated(self, pooled: list[Tensor], side: Side) -> Tensor:
         """Return f_agg (B, D) of the levels' vectors (B, C_l)."""
-        sequence = torch.stack([level(each) for level, each in zip(self.levels, pooled, strict=True)], dim=1)
+        levels = zip(self.norms, self.levels, pooled, strict=True)
+        sequence = torch.stack([norm(level(each), side) for norm, level, each in levels], dim=1)
         # Two steps cost nothing, and many processors cannot run an LSTM in bf16.
         with torch.autocast(sequence.device.type, enabled=False):
             states, _ = self.over_levels(sequence.float())
-        return cast(Tensor, self.aggregate(states[:, -1]))
+        return cast(Tensor, self.aggregate(self.norm(states[:, -1], side)))
 
     def _join(self, aggregated: Tensor, text: Tensor) -> Tensor:
         if self.composition == "offsetting":

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cirray.composers.gating import ResidualGating
 from cirray.composers.sac import Sac, SacConfig
 from cirray.composers.spatial_attention import SpatialFeatureAttention, generalised_mean
+from cirray.composers.two_sided_norm import Side, TwoSidedNorm
 from cirray.encoders import ImageFeatures, ImageShape, MapShape, TextFeatures, TextShape
 from cirray.errors import ConfigError
 from tests.small_models import image_features, text_features
@@ -34,6 +35,9 @@ def composer(**settings: Any) -> Sac:
             assert module.running_var is not None
             nn.init.uniform_(module.running_mean, -0.5, 0.5)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
+        if isinstance(module, TwoSidedNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
     return made.eval()
 
 
@@ -54,6 +58,12 @@ def norm(values: Row, layer: nn.Module) -> Row:
     assert layer.running_var is not None
     mean, var = layer.running_mean.tolist(), layer.running_var.tolist()
     return [(v - m) / math.sqrt(s + layer.eps) for v, m, s in zip(values, mean, var, strict=True)]
+
+
+def naive_norm(values: Row, layer: nn.Module, side: Side) -> Row:
+    assert isinstance(layer, TwoSidedNorm)
+    normal = norm(values, layer.queries if side == "queries" else layer.gallery)
+    return [v * w + b for v, w, b in zip(normal, layer.weight.tolist(), layer.bias.tolist(), strict=True)]
 
 
 def softmax(values: Row) -> Row:
@@ -99,12 +109,11 @@ def naive_lstm(sequence: list[Row], lstm: nn.LSTM) -> Row:
     return state
 
 
-def naive_aggregate(sac: Sac, pooled: list[Row]) -> Row:
+def naive_aggregate(sac: Sac, pooled: list[Row], side: Side) -> Row:
     sequence = []
-    for each, level in zip(pooled, sac.levels, strict=True):
-        assert isinstance(level, nn.Sequential)
-        sequence.append(norm(linear(each, level[0]), level[1]))
-    return linear(norm(naive_lstm(sequence, sac.over_levels), sac.aggregate[0]), sac.aggregate[1])
+    for each, level, two_sided in zip(pooled, sac.levels, sac.norms, strict=True):
+        sequence.append(naive_norm(linear(each, level), two_sided, side))
+    return linear(naive_norm(naive_lstm(sequence, sac.over_levels), sac.norm, side), sac.aggregate)
 
 
 def naive_join(sac: Sac, aggregated: Row, text: Row) -> Row:
@@ -150,7 +159,7 @@ def test_the_query_is_attention_then_offset(composition: str, levels: tuple[int,
                 sum(m * each[c] for m, each in zip(chances, attended, strict=True)) for c in range(len(attended[0]))
             ]
             pooled.append([o + gamma * s for o, s in zip(naive_mean(attended, powers[number]), salient, strict=True)])
-        joined = naive_join(sac, naive_aggregate(sac, pooled), linear(sentence, sac.project_text))
+        joined = naive_join(sac, naive_aggregate(sac, pooled, "queries"), linear(sentence, sac.project_text))
         torch.testing.assert_close(queries[row], scaled(joined, 2.5), rtol=1e-3, atol=1e-4)
 
 
@@ -159,7 +168,9 @@ def test_a_gallery_picture_is_pooled_without_attention_and_goes_through_the_same
     gallery, powers = sac.embed(image), sac.powers.tolist()
     for row in range(BATCH):
         pooled = [naive_mean(positions(image.maps[level][row]), powers[level]) for level in (0, 1)]
-        torch.testing.assert_close(gallery[row], scaled(naive_aggregate(sac, pooled), 2.5), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(
+            gallery[row], scaled(naive_aggregate(sac, pooled, "gallery"), 2.5), rtol=1e-3, atol=1e-4
+        )
 
 
 def test_the_generalised_mean_is_the_mean_at_one_and_nears_the_largest() -> None:
@@ -198,6 +209,18 @@ def test_a_higher_temperature_spreads_the_saliency() -> None:
     narrow = composer(temperatures=(1.0, 8.0)).explain(image, text)["saliency-1"]
     wide = composer(temperatures=(8.0, 8.0)).explain(image, text)["saliency-1"]
     assert wide.mean() > narrow.mean()
+
+
+def test_each_side_is_normalised_in_evaluation_as_it_was_in_training() -> None:
+    norm = TwoSidedNorm(2)
+    generator = torch.Generator().manual_seed(0)
+    queries = torch.randn(500, 2, generator=generator) * 3 + 7
+    gallery = torch.randn(500, 2, generator=generator) - 2
+    for _ in range(80):
+        trained = norm(queries, "queries"), norm(gallery, "gallery")
+    norm.eval()
+    evaluated = norm(queries, "queries"), norm(gallery, "gallery")
+    torch.testing.assert_close(evaluated, trained, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize(
