@@ -63,7 +63,8 @@ def prepare_parts(
         StorageError: something cannot be read or written.
     """
     sizes = {part.number: part.items.num_rows for part in parts}
-    described = [_describe(part) for part in parts]
+    # The largest first, so that at the end no core waits long for another.
+    described = [_describe(part) for part in sorted(parts, key=_bytes_of, reverse=True)]
     task = partial(_prepare, source=source, target=target, config=config)
     return _results(described, task, lambda number: finished(sizes[number]))
 
@@ -139,6 +140,10 @@ def _thin(row: Mapping[str, Any], target: Location, config: PrepareConfig) -> di
     entry = FileEntry.model_validate_json(row["entry"])
     part = PartResult(row["number"], entry, [], HASHES.empty_table())
     return _row(thin_part(part, set(json.loads(row["dropped"])), target, config))
+
+
+def _bytes_of(part: Part) -> int:
+    return sum(file.bytes for file in part.files)
 
 
 def _describe(part: Part) -> dict[str, Any]:
