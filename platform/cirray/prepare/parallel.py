@@ -14,6 +14,7 @@ import pyarrow as pa
 from cirray.cluster import ray_cluster
 from cirray.datasets.schema import HASHES, SOURCE_ITEMS
 from cirray.errors import DataError, StorageError
+from cirray.prepare.allocation import keep_freed_memory
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.part import PartResult, prepare_part, thin_part
 from cirray.prepare.plan import Part
@@ -118,6 +119,7 @@ def _run_in_ray(
 
 
 def _run(batch: pa.Table, task: Callable[[Mapping[str, Any]], dict[str, Any]]) -> pa.Table:
+    keep_freed_memory()
     rows = []
     for row in batch.to_pylist():
         try:
