@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from cirray.cluster import usable_cores
+from cirray.prepare.allocation import keep_freed_memory
 
 WARM_UP = 64
 """Pictures that a pool of processes gets before it is timed."""
@@ -59,14 +60,14 @@ def decode_alone(files: list[str], side: int | None) -> float:
     """Return pictures per second of a process for each core, all at work at once; that they start is not counted.
 
     Measured together, since cores share memory, caches and clock: one core's rate times their number is more than
-    they reach.
+    they reach. With memory kept as preparation keeps it, or else the system would be measured.
 
     Args:
         files: pictures.
         side: to which they are scaled, and then encoded; None where they are only decoded.
     """
     work = _decoded_size if side is None else partial(_scaled_size, side)
-    with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:
+    with multiprocessing.get_context("spawn").Pool(usable_cores(), keep_freed_memory) as pool:
         pool.map(work, files[:WARM_UP], chunksize=1)
         return rate(len(files), lambda: pool.map(work, files, chunksize=16))
 

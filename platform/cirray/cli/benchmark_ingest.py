@@ -31,7 +31,8 @@ def run_benchmark(settings: IngestSettings, source: Path | None = None) -> Resul
     with tempfile.TemporaryDirectory(prefix="cirray-benchmark-") as name:
         folder = Path(name)
         started = time.perf_counter()
-        with environment(**{CACHE_VARIABLE: str(folder / "cache")}), ray_cluster():
+        # Ray gives its workers less of a busy machine than other processes get; here all are to get the same.
+        with environment(**{CACHE_VARIABLE: str(folder / "cache"), "RAY_worker_niceness": "0"}), ray_cluster():
             results.add(Measurement("fixed costs, Ray's start", time.perf_counter() - started, "s"))
             pictures = source or write_pictures(folder / "pictures", settings.images, settings.seed)
             dataset = measure_prepare(results, settings, pictures, folder)

@@ -152,7 +152,7 @@ def _encoded(data: bytes, image: Image.Image) -> bytes:
 
 
 def _write(name: str, groups: Iterable[pa.Table], target: Location) -> FileEntry:
-    # Arrow's own buffer, of which hash and disk take a view: a Python object in its place would copy all pictures twice.
+    # Arrow's own buffer, of which hash and disk take a view: a Python object would copy all pictures twice.
     sink, rows = pa.BufferOutputStream(), 0
     with pq.ParquetWriter(sink, ITEMS, compression=_COMPRESSION, use_dictionary=["label"]) as writer:
         for table in groups:
