@@ -15,6 +15,7 @@ from cirray.cli.benchmark import Measurement, Results
 from cirray.cli.benchmark_decoders import decode_file, scale_file
 from cirray.cli.benchmark_ingest import QUICK, environment
 from cirray.cli.benchmark_pictures import SIZE, write_pictures
+from cirray.cli.benchmark_shares import measure_shares
 from cirray.cli.memory import PeakMemory, family
 from cirray.config import override
 from cirray.datasets import decode
@@ -92,6 +93,17 @@ def test_the_bare_decoder_does_the_work_of_preparation(tmp_path: Path) -> None:
     for path in sorted(write_pictures(tmp_path / "pictures", 12, seed=2).iterdir()):  # the last of them is a PNG
         assert scale_file(100, str(path)) == check_picture(path.read_bytes(), config).data
         assert decode_file(str(path)).tobytes() == decode(path.read_bytes()).tobytes()
+
+
+def test_the_time_of_a_picture_is_told_by_what_it_goes_to(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "pictures", 13, seed=2)
+    config = override(PrepareConfig.of("benchmark-pictures"), ["resize=longest-side", "size=100"])
+    results = Results("ingest")
+    measure_shares(results, config, pictures, tmp_path / "scratch")
+    decoder, hashes, rest, ratio = (each.value for each in results.measurements)
+    assert 0 < hashes < decoder
+    assert rest >= 0
+    assert ratio == pytest.approx(decoder / (decoder + hashes + rest)) or rest == 0
 
 
 def test_goals_that_cannot_be_judged_are_told_apart_from_those_that_fail(capsys: pytest.CaptureFixture[str]) -> None:

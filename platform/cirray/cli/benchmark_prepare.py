@@ -13,6 +13,7 @@ from cirray.cli.benchmark_decoders import decode_alone, rate
 from cirray.cli.benchmark_loader import WORKERS, load
 from cirray.cli.benchmark_pictures import BenchmarkPicturesConfig, write_pictures
 from cirray.cli.benchmark_settings import IngestSettings, median_ratio
+from cirray.cli.benchmark_shares import measure_shares
 from cirray.cli.memory import PeakMemory
 from cirray.cluster import usable_cores
 from cirray.datasets import PreparedDataset
@@ -39,6 +40,7 @@ def measure_prepare(results: Results, settings: IngestSettings, pictures: Path, 
         settings.repeats,
     )
     _add_rates(results, settings, rates)
+    measure_shares(results, _config(settings), pictures, folder / "shares")
     if settings.unscaled:
         _measure_unscaled(results, settings, root, pictures, files)
     return PreparedDataset(root.dataset("timed-0").open())
@@ -119,11 +121,16 @@ def _prepare(
     part_rows: int | None = None,
     resize: ResizeRule = "longest-side",
 ) -> None:
-    config = PrepareConfig(
+    prepare(root, name, Location.parse(str(pictures)), _config(settings, part_rows, resize))
+
+
+def _config(
+    settings: IngestSettings, part_rows: int | None = None, resize: ResizeRule = "longest-side"
+) -> PrepareConfig:
+    return PrepareConfig(
         reader=BenchmarkPicturesConfig(),
         resize=resize,
         size=settings.prepared_side,
         # Small enough that every core has parts to work on until the end.
         part_rows=part_rows or max(16, min(256, settings.images // (16 * usable_cores()))),
     )
-    prepare(root, name, Location.parse(str(pictures)), config)

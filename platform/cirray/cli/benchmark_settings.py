@@ -38,7 +38,7 @@ class IngestSettings(Config):
 
 
 QUICK = IngestSettings(
-    images=256, steps=8, memory_images=(128, 256), repeats=1, rounds=4, unscaled=False, judged=False
+    images=256, steps=8, memory_images=(128, 256), repeats=1, rounds=3, unscaled=False, judged=False
 )
 
 
