@@ -14,6 +14,7 @@ import pyarrow as pa
 from cirray.cluster import ray_cluster
 from cirray.datasets.schema import HASHES, SOURCE_ITEMS
 from cirray.errors import DataError, StorageError
+from cirray.prepare.allocation import keep_freed_memory
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.part import PartResult, prepare_part, thin_part
 from cirray.prepare.plan import Part
@@ -63,7 +64,8 @@ def prepare_parts(
         StorageError: something cannot be read or written.
     """
     sizes = {part.number: part.items.num_rows for part in parts}
-    described = [_describe(part) for part in parts]
+    # The largest first, so that at the end no core waits long for another.
+    described = [_describe(part) for part in sorted(parts, key=_bytes_of, reverse=True)]
     task = partial(_prepare, source=source, target=target, config=config)
     return _results(described, task, lambda number: finished(sizes[number]))
 
@@ -117,6 +119,7 @@ def _run_in_ray(
 
 
 def _run(batch: pa.Table, task: Callable[[Mapping[str, Any]], dict[str, Any]]) -> pa.Table:
+    keep_freed_memory()
     rows = []
     for row in batch.to_pylist():
         try:
@@ -139,6 +142,10 @@ def _thin(row: Mapping[str, Any], target: Location, config: PrepareConfig) -> di
     entry = FileEntry.model_validate_json(row["entry"])
     part = PartResult(row["number"], entry, [], HASHES.empty_table())
     return _row(thin_part(part, set(json.loads(row["dropped"])), target, config))
+
+
+def _bytes_of(part: Part) -> int:
+    return sum(file.bytes for file in part.files)
 
 
 def _describe(part: Part) -> dict[str, Any]:

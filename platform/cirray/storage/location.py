@@ -123,7 +123,7 @@ class Location:
         with _storage_errors("read", self.uri), self.filesystem.open_input_stream(self.path) as stream:
             return bytes(stream.read())
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Make `data` the content of this file, all of it or nothing.
 
         Raises:
@@ -218,7 +218,7 @@ def _local_files(folder: str, below: str, parents: tuple[tuple[int, int], ...]) 
                 raise
 
 
-def replace_file(path: str, data: bytes) -> None:
+def replace_file(path: str, data: bytes | memoryview) -> None:
     """Write a local file aside, force it to disk, and move it into place in one step."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
