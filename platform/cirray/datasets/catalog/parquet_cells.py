@@ -44,11 +44,13 @@ def parquet_columns(
     try:
         with pq.ParquetFile(io.BytesIO(data)) as file:
             present = [column for column in file.schema_arrow.names if column in wanted]
+            # A nested column has its values under names of their own, and none under this one.
+            flat = [field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)]
             _check_size(file.metadata, name)
         if len(set(present)) < len(present):
             return present, iter(())
         # A text that comes again and again is kept once.
-        table = table_from(data, present, read_dictionary=present)
+        table = table_from(data, present, read_dictionary=[name for name in present if name in flat])
         cells = [
             [cell for chunk in table[column].chunks for cell in _cells(chunk, column in lists)] for column in present
         ]

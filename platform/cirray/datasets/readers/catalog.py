@@ -38,6 +38,7 @@ class Catalog(Reader):
         """
         rows = read_rows(source, _table_path(source, self.config), self.config, "item", self.config.columns())
         items = items_table(_item_rows(rows, self.config))
+        _check_rules(self.config, items, source)
         usable = _usable(items, source)
         triplets = {
             split: make_triplets(_values_of(usable, split, self.config.attributes), rule)
@@ -122,6 +123,18 @@ def _values_of(items: list[dict[str, Any]], split: str, attributes: Sequence[str
     own = [item for item in items if split in item["splits"]]
     values = {name: [item["attributes"][place] for item in own] for place, name in enumerate(attributes)}
     return ItemValues([item["item_id"] for item in own], [item["caption"] for item in own], values)
+
+
+def _check_rules(config: CatalogConfig, items: pa.Table, source: Source) -> None:
+    """Make sure that the splits that rules are for can have items: of any other, no triplets would come."""
+    named = {split for splits in items["splits"].to_pylist() for split in splits}
+    known = named if config.split_column else {TRAIN, TEST}
+    if items.num_rows and (unknown := sorted(config.triplets.keys() - known)):
+        raise DataError(
+            f"`triplets` has rules for {', '.join(unknown)}, but {source} has the splits "
+            f"{', '.join(sorted(known)[:20]) or 'none'}.",
+            hint="Check `split_column`; without it, the splits are train and test.",
+        )
 
 
 def _check_disjoint(given: dict[str, pa.Table], made: dict[str, pa.Table]) -> None:
