@@ -37,7 +37,7 @@ class Catalog(Reader):
             StorageError: a table cannot be read.
         """
         rows = read_rows(source, _table_path(source, self.config), self.config, "item", self.config.columns())
-        items = items_table(_item_rows(rows, self.config))
+        items = items_table(_item_rows(rows, self.config, source))
         _check_rules(self.config, items, source)
         usable = _usable(items, source)
         triplets = {
@@ -72,7 +72,7 @@ def _table_path(source: Source, config: CatalogConfig) -> str:
     return found[0]
 
 
-def _item_rows(rows: Rows, config: CatalogConfig) -> list[dict[str, Any]]:
+def _item_rows(rows: Rows, config: CatalogConfig, source: Source) -> list[dict[str, Any]]:
     columns, count = rows.columns, len(rows.numbers)
     ids = columns[config.id_column]
     described = {name: [text.lower() for text in cells] for name, cells in columns.items()}
@@ -90,7 +90,8 @@ def _item_rows(rows: Rows, config: CatalogConfig) -> list[dict[str, Any]]:
     return [
         {
             "item_id": item_id,
-            "path": posixpath.normpath(path) if path else path,
+            # As it stands where there is such a file: the key of an object may have what in a path says nothing.
+            "path": path if not path or path in source else posixpath.normpath(path),
             "label": label,
             "caption": caption,
             "category": category,

@@ -373,3 +373,9 @@ def test_a_table_larger_than_memory_is_refused_unread(tmp_path: Path) -> None:
 def test_rules_for_a_split_that_there_is_not_are_told(tmp_path: Path, settings: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError, match=says):
         read(tmp_path, GOOD.encode(), **settings)
+
+
+def test_a_key_with_two_slashes_is_a_key(tmp_path: Path) -> None:
+    listed = source_of(tmp_path, catalog_csv=b"id,image\n1,x//a.jpg\n2,.//a.jpg\n")
+    source = Source(listed.place, (*listed.files, FileStat("x//a.jpg", 9, 0)))
+    assert Catalog(CatalogConfig()).read(source).items["path"].to_pylist() == ["x//a.jpg", "a.jpg"]
