@@ -25,7 +25,7 @@ from cirray.datasets import SOURCE_ITEMS, TRIPLETS, PreparedDataset, Source, Sou
 from cirray.datasets.css import CssConfig
 from cirray.datasets.worlds import Css2d, Css2dConfig
 from cirray.errors import ArtifactError, ClusterError, DataError
-from cirray.prepare import PrepareConfig, PrepareResult, parallel, pipeline, prepare
+from cirray.prepare import PrepareConfig, PrepareResult, making, parallel, pipeline, prepare
 from cirray.prepare.parallel import prepare_parts
 from cirray.prepare.part import prepare_part
 from cirray.prepare.plan import plan_parts
@@ -318,10 +318,8 @@ def test_rejects_sort_the_same_way_on_every_run(case: Case) -> None:
 def test_a_source_that_changes_meanwhile_without_changing_its_size_is_an_error(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = pipeline.make_version
-
     def meddled(*given: Any) -> Any:
-        made = make(*given)
+        made = making.make_version(*given)
         path = case.path("images/css_train_000005.png")
         path.write_bytes(path.read_bytes()[::-1])
         return made
@@ -341,7 +339,7 @@ def test_a_bucket_may_be_source_and_root(bucket: str, tmp_path: Path) -> None:
 
 
 def test_a_part_that_kills_its_workers_is_an_error_and_no_endless_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "MAX_RETRIES", 1)
+    monkeypatch.setattr(parallel, "NO_PROGRESS_TIMEOUT_S", 5)
 
     def dies(batch: pa.Table) -> pa.Table:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -21,11 +21,10 @@ from cirray.prepare.rejects import Reject
 from cirray.storage import FileEntry, FileStat, Location
 
 NO_PROGRESS_TIMEOUT_S = 600
-"""Ray Data gives up after this long without a finished part; its own default is half an hour."""
+"""Ray Data gives up after this long without a finished part; its own default is half an hour.
 
-MAX_RETRIES = 5
-"""Times that a part is begun anew after its worker died. Ray Data would do so for ever, and a file that kills the
-worker that decodes it kills the next one as well."""
+This is also what ends it where a file kills the worker that decodes it: Ray Data begins such a part anew for ever.
+"""
 
 _RESULTS = pa.schema(
     [
@@ -118,7 +117,7 @@ def _run_in_ray(
 
     # One block a part, so that each is a task of its own wherever there is a free CPU.
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-        task, batch_size=1, batch_format="pyarrow", max_retries=MAX_RETRIES
+        task, batch_size=1, batch_format="pyarrow"
     )
     # The dataset's own copy of the context: what else runs in this process keeps its own.
     dataset.context.enable_progress_bars = False
@@ -130,7 +129,7 @@ def _run_in_ray(
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise ClusterError(
             f"Ray did not finish the parts of the item table: {type(error).__name__}: {reason}",
-            hint="Where a worker ran out of memory, set part_rows lower.",
+            hint="Look into Ray's logs of the workers. Where one ran out of memory, set part_rows lower.",
         ) from error
 
 

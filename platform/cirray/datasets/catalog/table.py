@@ -101,7 +101,8 @@ def _check_header(table: str, present: Sequence[str], required: Sequence[str], w
 def _sound(records: Iterator[Record], wanted: Sequence[str], places: Sequence[int], width: int, kind: str) -> Rows:
     """Return the cells at `places` of each record of `width` cells that are all of use, and the others as rejects."""
     columns: list[list[str]] = [[] for _ in wanted]
-    numbers, rejects = [], []
+    numbers: list[int] = []
+    rejects: list[dict[str, str]] = []
     for number, record in records:
         if not isinstance(record, Flaw) and len(record) != width:
             record = Flaw(MALFORMED_ROW, f"{len(record)} cells, where the header has {width}")

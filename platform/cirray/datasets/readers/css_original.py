@@ -181,7 +181,7 @@ def _words(shown: Any, place: str) -> tuple[int, str]:
     return found.cell_index, f"a {size} {color} {shape} at {found.cell}"
 
 
-def _get(values: Any, key: str, kind: type, place: str) -> Any:
+def _get(values: Any, key: str, kind: type[list[Any]] | type[dict[str, Any]], place: str) -> Any:
     """Return a part of the file; an array counts as the list of its values."""
     value = _ids(values.get(key)) if isinstance(values, dict) else None
     if not isinstance(value, kind):
