@@ -195,7 +195,7 @@ def test_an_item_without_a_label_is_rejected(label: str) -> None:
 def test_a_file_that_is_no_picture_by_its_size_is_not_read() -> None:
     checked = check_items(items(("a", "1"), ("b", "2")), {"1": MAX_PICTURE_BYTES + 1, "2": MAX_PICTURE_BYTES})
     assert ids(checked.table) == ["b"]
-    assert checked.rejects == [Reject("item", "a", "too-large", "1: 268,435,457 bytes")]
+    assert checked.rejects == [Reject("item", "a", "too-large", "1: 134,217,729 bytes")]
 
 
 @pytest.mark.parametrize("column", ["path", "label"])
