@@ -17,7 +17,7 @@ from cirray.prepare import rejects as why
 from cirray.prepare.rejects import Reject, check_share, rejects_of
 
 MAX_PICTURE_BYTES = 128 << 20
-"""Larger files are no pictures that could be used: with as many pixels as are allowed, of 16 bits a colour, they have 120 MB."""
+"""Larger files are no pictures that could be used: with as many pixels as are allowed, 16 bits a colour are 120 MB"""
 
 MAX_TEXT = 10_000
 """Characters that an id, a caption or a modification text may have; no text encoder reads as many."""
