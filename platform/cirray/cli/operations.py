@@ -13,6 +13,7 @@ from cirray.bundles import Bundle, BundleDetails, EvaluationRecord, find_evaluat
 from cirray.cli.display import Display
 from cirray.config import Config, override, parse_mapping
 from cirray.datasets import PreparedDataset, world_of, write_world
+from cirray.errors import ConfigError
 from cirray.evaluation import evaluate, protocol_of, protocols
 from cirray.index import IndexConfig, IndexDetails
 from cirray.prepare import PrepareConfig, prepare
@@ -22,6 +23,9 @@ from cirray.storage import Artifact, Location, Root
 from cirray.storage.leftovers import find_leftovers, remove_leftovers
 
 Result = dict[str, Any]
+
+MAX_AGE_HOURS = 100_000
+"""Eleven years."""
 
 
 def generate_world(root: Root, name: str, config: Config, display: Display) -> Result:
@@ -166,6 +170,8 @@ def build_index(
 
 def clean_root(root: Root, older_than_hours: float, dry_run: bool, display: Display) -> Result:
     """Remove what killed jobs left under the root, or only count it."""
+    if not 0 <= older_than_hours <= MAX_AGE_HOURS:
+        raise ConfigError(f"--older-than-hours is {older_than_hours}.", hint=f"Give 0 to {MAX_AGE_HOURS:,} hours.")
     with display.step("look for leftovers"):
         found = find_leftovers(root, older_than_hours * 3600)
     for file in found.files:

@@ -15,6 +15,7 @@ from cirray.datasets.cache_space import CACHE_VARIABLE, CacheSpace, Lease
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import StorageError
+from cirray.storage import code_fingerprint
 
 Rows = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -81,7 +82,9 @@ def open_pixels(dataset: PreparedDataset, size: tuple[int, int], progress: Progr
         CacheFullError: it does not fit what the caches of this node may hold.
         StorageError: the cache folder cannot be written.
     """
-    group = f"{dataset.fingerprint[:16]}-{size[0]}x{size[1]}"
+    # Code that decodes in another way fills a cache of its own.
+    code = code_fingerprint("cirray.datasets.formats", "cirray.datasets.pictures")
+    group = f"{dataset.fingerprint[:16]}-{size[0]}x{size[1]}-{code[:8]}"
     name = f"{group}.u8.npy"
     try:
         space = CacheSpace.of_node()
@@ -91,7 +94,8 @@ def open_pixels(dataset: PreparedDataset, size: tuple[int, int], progress: Progr
             if not target.exists():
                 _fill(dataset, size, space, name, progress)
         return PixelCache(np.load(target, mmap_mode="r"), lease)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # NumPy raises ValueError at a file that is shorter than its header says.
         raise StorageError(
             f"The pixel cache {name} cannot be made: {error}.",
             hint=f"Set {CACHE_VARIABLE} to a folder with room.",
