@@ -14,7 +14,9 @@ from cirray.cluster import set_ray_defaults
 
 
 def main(
-    quick: Annotated[bool, typer.Option("--quick", help="Less of everything: under a minute.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Less of everything: under a minute, too little to judge the goals by.")
+    ] = False,
     source: Annotated[Path | None, typer.Option(help="Folder of pictures; by default they are made.")] = None,
     json_path: Annotated[Path | None, typer.Option("--json", help="Where to write the results for programs.")] = None,
     assignments: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,

@@ -20,6 +20,7 @@ VOCABULARY = Vocabulary(tokenizer="tirg", words=WORDS)
 TEXT_ENCODERS: dict[str, dict[str, Any]] = {
     "attribute-as-operator": {"name": "words", "word_dim": 64},
     "show-and-tell": {"name": "words", "word_dim": 5},
+    "tirg-compositions": {"name": "words", "word_dim": 5},
 }
 """Of the composers that do not go together with every text encoder; all others have a small LSTM."""
 
@@ -30,7 +31,8 @@ def small_config(composer: str | ComposerConfig, **settings: Any) -> ModelConfig
         kind = composers[composer].Config
         sizes = {"dim": 8} if "dim" in kind.model_fields else {}
         composer = from_mapping(kind, {"name": composer, **sizes, **settings})
-    text = TEXT_ENCODERS.get(composer.name, {"name": "lstm", "word_dim": 5, "dim": 6})
+    worn = getattr(composer, "inner", composer)
+    text = TEXT_ENCODERS.get(worn.name, {"name": "lstm", "word_dim": 5, "dim": 6})
     return ModelConfig(
         preprocessing=Preprocessing(height=SIZE, width=SIZE),
         image_encoder=SmallCnnConfig(widths=(4, 6, 6), strides=(2, 2, 2)),

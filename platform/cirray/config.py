@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import yaml
@@ -14,6 +15,10 @@ from cirray.errors import ConfigError
 from cirray.registry import Registry
 
 C = TypeVar("C", bound="Config")
+
+
+MAX_VALUES = 100_000
+"""Values in a file of settings."""
 
 
 class Config(BaseModel):
@@ -35,17 +40,24 @@ def chosen_from(registry: Registry[Any]) -> BeforeValidator:
     class brings its own settings without being listed anywhere.
     """
 
-    def validate(value: Any) -> Any:
+    return BeforeValidator(_ChosenFrom(registry))
+
+
+@dataclass(frozen=True)
+class _ChosenFrom:
+    """The validator of a field that a registry's names choose the kind of."""
+
+    registry: Registry[Any]
+
+    def __call__(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
         if "name" not in value:
-            raise ConfigError(f"A {registry.kind} needs a name; there are: {', '.join(registry)}.")
+            raise ConfigError(f"A {self.registry.kind} needs a name; there are: {', '.join(self.registry)}.")
         try:
-            return from_mapping(registry[str(value["name"])].Config, value)
+            return from_mapping(self.registry[str(value["name"])].Config, value)
         except ConfigError as error:
-            raise ConfigError(f"In {registry.kind} {value['name']!r}: {error}") from None
-
-    return BeforeValidator(validate)
+            raise ConfigError(f"In {self.registry.kind} {value['name']!r}: {error}") from None
 
 
 def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
@@ -80,6 +92,7 @@ def parse_mapping(data: bytes, name: str) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(data)
+        _check_size(values, name)
         # Dates, and mappings that hold themselves, are YAML but no settings.
         values = json.loads(json.dumps(values if values is not None else {}))
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
@@ -90,11 +103,23 @@ def parse_mapping(data: bytes, name: str) -> dict[str, Any]:
     return values
 
 
+def _check_size(values: Any, name: str) -> None:
+    """Make sure that settings are few also where they are written out: YAML can refer to a list a billion times."""
+    left, pending = MAX_VALUES, [values]
+    while pending:
+        value = pending.pop()
+        left -= 1
+        if left < 0:
+            raise ConfigError(f"{name} holds more than {MAX_VALUES:,} settings, or refers to itself.")
+        pending += [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
 def override(config: C, assignments: Iterable[str]) -> C:
     """Return a copy of `config` with assignments such as "training.epochs=3" applied.
 
     Values are read as JSON, else as YAML, so that `3`, `1e-3`, `true`, `null`, `[1, 2]` and plain words mean what
-    they look like.
+    they look like. Where the name of a choice is set ("training.sampler.name=shuffle"), settings that the new one has
+    too stay as they are, those that it does not have go, and all others have their defaults.
 
     Raises:
         ConfigError: an assignment has no "=", names a key that does not exist, or has a value of the wrong kind.
@@ -104,8 +129,35 @@ def override(config: C, assignments: Iterable[str]) -> C:
         key, separator, text = assignment.partition("=")
         if not separator or not key:
             raise ConfigError(f"--set takes KEY=VALUE, such as training.epochs=3; given was {assignment!r}.")
-        _assign(values, key.strip(), _parse(key, text))
+        value = _parse(key, text)
+        *parents, leaf = key.strip().split(".")
+        _assign(values, key.strip(), value)
+        registry = _registry_of(config, parents) if leaf == "name" else None
+        if registry is not None and isinstance(value, str) and value in registry:
+            _choose_anew(values, parents, registry[value].Config)
     return from_mapping(type(config), values)
+
+
+def _registry_of(config: BaseModel, path: Sequence[str]) -> Registry[Any] | None:
+    """Return the registry from which the field at `path` is chosen, if it is."""
+    place: Any = config
+    for parent in path[:-1]:
+        place = getattr(place, parent, None)
+    field = type(place).model_fields.get(path[-1]) if path and isinstance(place, BaseModel) else None
+    validators = (part.func for part in field.metadata if isinstance(part, BeforeValidator)) if field else ()
+    return next((found.registry for found in validators if isinstance(found, _ChosenFrom)), None)
+
+
+def _choose_anew(values: dict[str, Any], path: Sequence[str], kind: type[Config]) -> None:
+    """Turn the settings at `path` into those of another kind."""
+    place = values
+    for parent in path:
+        place = place[parent]
+    # Those without a default are there too, so that another assignment can set them.
+    known = dict.fromkeys(kind.model_fields) | kind.model_construct().model_dump(mode="json")
+    kept = {key: value for key, value in place.items() if key in known}
+    place.clear()
+    place.update(known | kept)
 
 
 def _parse(key: str, text: str) -> Any:

@@ -86,3 +86,34 @@ def test_the_verb_shows_first_and_removes_when_told(root: Root, capsys: pytest.C
     assert paths(root) == before
     assert run(["clean", "--root", root.uri, "--older-than-hours", "0"]) == 0
     assert len(paths(root)) == len(before) - 2
+
+
+def test_a_dataset_whose_name_reads_like_a_version_stays(tmp_path: Path) -> None:
+    root = Root.open(str(tmp_path))
+    place = root.dataset("shoes/0123456789abcdef").version(DONE)
+    entry = put_file(place, "items/part-00000.parquet", b"all")
+    commit(place, Manifest(kind="dataset", name="n", fingerprint=DONE, files=(entry,)))
+    assert find_leftovers(root, older_than_s=-60).files == ()
+
+
+def test_what_a_killed_commit_wrote_aside_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Root.open(str(tmp_path))
+    place = root.dataset("toy").version(DONE)
+    commit(place, Manifest(kind="dataset", name="toy", fingerprint=DONE))
+
+    def killed(path: str, *rest: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "link", killed)
+    monkeypatch.setattr(os, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        commit(root.model("toy").version(DONE), Manifest(kind="bundle", name="toy", fingerprint=DONE))
+    monkeypatch.undo()
+    (left,) = find_leftovers(root, older_than_s=-60).files
+    assert left.path.startswith("models/toy/")
+
+
+@pytest.mark.parametrize("age", ["nan", "inf", "1e300"])
+def test_an_age_that_is_none_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], age: str) -> None:
+    assert run(["clean", "--root", str(tmp_path), "--older-than-hours", age]) == 2
+    assert "older-than-hours" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,8 +24,8 @@ import pytest
 from cirray.datasets import SOURCE_ITEMS, TRIPLETS, PreparedDataset, Source, SourceTables, write_world
 from cirray.datasets.css import CssConfig
 from cirray.datasets.worlds import Css2d, Css2dConfig
-from cirray.errors import ArtifactError, DataError
-from cirray.prepare import PrepareConfig, PrepareResult, pipeline, prepare
+from cirray.errors import ArtifactError, ClusterError, DataError
+from cirray.prepare import PrepareConfig, PrepareResult, making, parallel, pipeline, prepare
 from cirray.prepare.parallel import prepare_parts
 from cirray.prepare.part import prepare_part
 from cirray.prepare.plan import plan_parts
@@ -311,3 +313,37 @@ def test_rejects_sort_the_same_way_on_every_run(case: Case) -> None:
     rejects = rejects_of(PreparedDataset(case.prepare().artifact).part("rejects.parquet"))
     assert rejects == sorted(rejects)
     assert Reject("item", "css_test_000050", "not-an-image", rejects[1].detail) == rejects[1]
+
+
+def test_a_source_that_changes_meanwhile_without_changing_its_size_is_an_error(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def meddled(*given: Any) -> Any:
+        made = making.make_version(*given)
+        path = case.path("images/css_train_000005.png")
+        path.write_bytes(path.read_bytes()[::-1])
+        return made
+
+    monkeypatch.setattr(pipeline, "make_version", meddled)
+    with pytest.raises(DataError, match=r"1 files of .* changed .* the first is images/css_train_000005\.png"):
+        case.prepare()
+    assert case.root.dataset("toy").versions() == []
+
+
+def test_a_bucket_may_be_source_and_root(bucket: str, tmp_path: Path) -> None:
+    place = Location.parse(f"{bucket}/{tmp_path.name}")
+    write_world(WORLD, place)
+    first = prepare(Root(place), "toy", place, CONFIG)
+    again = prepare(Root(place), "toy", place, CONFIG)
+    assert (first.changed, again.changed) == (True, False)
+
+
+def test_a_part_that_kills_its_workers_is_an_error_and_no_endless_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "NO_PROGRESS_TIMEOUT_S", 5)
+
+    def dies(batch: pa.Table) -> pa.Table:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return batch
+
+    with pytest.raises(ClusterError, match="Ray did not finish the parts of the item table: "):
+        list(parallel._run_in_ray([{"number": 0}], dies))

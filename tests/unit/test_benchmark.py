@@ -10,11 +10,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cirray.cli import benchmark_pictures
 from cirray.cli.benchmark import Measurement, Results
-from cirray.cli.benchmark_ingest import environment
+from cirray.cli.benchmark_decoders import decode_file, scale_file
+from cirray.cli.benchmark_ingest import QUICK, environment
 from cirray.cli.benchmark_pictures import SIZE, write_pictures
+from cirray.cli.benchmark_shares import measure_shares
 from cirray.cli.memory import PeakMemory, family
+from cirray.config import override
 from cirray.datasets import decode
+from cirray.prepare import PrepareConfig
+from cirray.prepare.part import check_picture
 
 
 @pytest.mark.parametrize(
@@ -25,6 +31,8 @@ from cirray.datasets import decode
         (Measurement.at_least("speed", 0.8, "ratio", 0.9), "≥ 0.9", False),
         (Measurement.at_most("memory", 1.1, "ratio", 1.1), "≤ 1.1", True),
         (Measurement.at_most("memory", 2, "ratio", 1), "≤ 1", False),
+        (Measurement.at_least("speed", 0.8, "ratio", 0.9, judged=False), "≥ 0.9", None),
+        (Measurement.at_most("memory", 2, "ratio", 1, judged=False), "≤ 1", None),
     ],
 )
 def test_a_measurement_says_whether_its_goal_holds(measurement: Measurement, goal: str, holds: bool | None) -> None:
@@ -64,7 +72,10 @@ def test_the_environment_is_put_back() -> None:
 
 
 def test_pictures_have_bytes_of_their_own_a_realistic_size_and_follow_from_the_seed(tmp_path: Path) -> None:
-    found = [sorted(write_pictures(tmp_path / str(n), 60, seed=1).iterdir()) for n in range(2)]
+    found = []
+    for number in range(2):
+        benchmark_pictures._drawn.cache_clear()
+        found.append(sorted(write_pictures(tmp_path / str(number), 60, seed=1).iterdir()))
     data = [[path.read_bytes() for path in paths] for paths in found]
     assert data[0] == data[1]
     assert len(set(data[0])) == 60
@@ -75,6 +86,33 @@ def test_pictures_have_bytes_of_their_own_a_realistic_size_and_follow_from_the_s
             image.verify()
     jpegs = [len(picture) for picture in data[0] if not picture.startswith(b"\x89PNG")]
     assert 20_000 < sum(jpegs) / len(jpegs) < 120_000
+
+
+def test_the_bare_decoder_does_the_work_of_preparation(tmp_path: Path) -> None:
+    config = override(PrepareConfig.of("benchmark-pictures"), ["resize=longest-side", "size=100"])
+    for path in sorted(write_pictures(tmp_path / "pictures", 12, seed=2).iterdir()):  # the last of them is a PNG
+        assert scale_file(100, str(path)) == check_picture(path.read_bytes(), config).data
+        assert decode_file(str(path)).tobytes() == decode(path.read_bytes()).tobytes()
+
+
+def test_the_time_of_a_picture_is_told_by_what_it_goes_to(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "pictures", 13, seed=2)
+    config = override(PrepareConfig.of("benchmark-pictures"), ["resize=longest-side", "size=100"])
+    results = Results("ingest")
+    measure_shares(results, config, pictures, tmp_path / "scratch")
+    decoder, hashes, rest, ratio = (each.value for each in results.measurements)
+    assert 0 < hashes < decoder
+    assert rest >= 0
+    assert ratio == pytest.approx(decoder / (decoder + hashes + rest)) or rest == 0
+
+
+def test_goals_that_cannot_be_judged_are_told_apart_from_those_that_fail(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not QUICK.judged
+    results = Results("ingest")
+    results.add(Measurement.at_least("prepare / decoder", 0.5, "ratio", 0.9, judged=False))
+    results.report()
+    assert "not judged" in capsys.readouterr().out
+    assert not results.missed
 
 
 def test_peak_memory_sees_what_was_taken_and_given_back() -> None:

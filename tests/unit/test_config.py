@@ -19,6 +19,7 @@ class Square:
     class Config(Choice):
         name: Literal["square"] = "square"
         side: float = 1.0
+        colour: str = "black"
 
 
 @shapes.register("circle")
@@ -26,6 +27,14 @@ class Circle:
     class Config(Choice):
         name: Literal["circle"] = "circle"
         radius: float = 1.0
+        colour: str = "black"
+
+
+@shapes.register("ring")
+class Ring:
+    class Config(Choice):
+        name: Literal["ring"] = "ring"
+        width: float
 
 
 class Training(Config):
@@ -109,7 +118,7 @@ def test_a_choice_is_read_as_the_configuration_of_what_it_names() -> None:
 
 
 def test_an_unknown_choice_lists_what_there_is() -> None:
-    with pytest.raises(UnknownNameError, match=r"no shape 'cirle'.*circle, square.*Did you mean 'circle'"):
+    with pytest.raises(UnknownNameError, match=r"no shape 'cirle'.*circle, ring, square.*Did you mean 'circle'"):
         from_mapping(Run, {"shape": {"name": "cirle"}})
 
 
@@ -121,3 +130,19 @@ def test_a_choice_without_a_name_lists_what_there_is() -> None:
 def test_configurations_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Run().name = "other"  # type: ignore[misc]
+
+
+def test_another_choice_has_the_settings_of_its_own_kind() -> None:
+    """Those that both have stay, those of the first alone go, and those of the second can be set at once."""
+    run = Run(shape=Square.Config(side=2.0, colour="red"))
+    assert override(run, ["shape.name=circle"]).shape == Circle.Config(colour="red")
+    assert override(run, ["shape.name=circle", "shape.radius=3"]).shape == Circle.Config(radius=3.0, colour="red")
+    assert override(run, ["shape.name=square"]) == run
+    ring = override(run, ["shape.name=ring", "shape.width=2"]).shape
+    assert ring == Ring.Config(width=2.0)
+    with pytest.raises(ConfigError, match=r"shape 'ring'.*width"):
+        override(run, ["shape.name=ring"])
+    with pytest.raises(ConfigError, match=r"no setting shape\.side"):
+        override(run, ["shape.name=circle", "shape.side=3"])
+    with pytest.raises(UnknownNameError, match="no shape 'cube'"):
+        override(run, ["shape.name=cube"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,11 @@ def test_an_empty_file_changes_nothing() -> None:
     assert PrepareConfig.of("css-2d", parse_mapping(b"", "x")) == PrepareConfig.of("css-2d")
 
 
-NO_SETTINGS = [b"a: [", b"\xff\xfe\x00", b"- 1", b"3", b"day: 2020-01-01", b"a: &a [*a]", b"a: !!python/name:os.path"]
+BOMB = "a: &a [1]\n" + "".join(f"{c}: &{c} [{', '.join(9 * [f'*{b}'])}]\n" for b, c in pairwise("abcdefghijklmno"))
+NO_SETTINGS = [
+    *(BOMB.encode(), b"a: &a [*a]"),
+    *(b"a: [", b"\xff\xfe\x00", b"- 1", b"3", b"day: 2020-01-01", b"a: !!python/name:os.path"),
+]
 
 
 @pytest.mark.parametrize("data", NO_SETTINGS)

@@ -7,10 +7,11 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from cirray.batches.augmentation import Augmentation, AugmentationConfig, Pictures, augmentations
+from cirray.errors import ConfigError
 
 
 class RandomCropConfig(AugmentationConfig):
@@ -22,7 +23,7 @@ class RandomCropConfig(AugmentationConfig):
     """
 
     name: Literal["random-crop"] = "random-crop"
-    padding: int = Field(4, ge=1)
+    padding: int = Field(4, ge=1, le=512)
     fill: int = Field(0, ge=0, le=255)
 
 
@@ -63,6 +64,14 @@ class ResizedCropConfig(AugmentationConfig):
     name: Literal["resized-crop"] = "resized-crop"
     scale: tuple[float, float] = (0.8, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+
+    @model_validator(mode="after")
+    def _ranges_hold(self) -> ResizedCropConfig:
+        if not 0 < self.scale[0] <= self.scale[1] <= 1:
+            raise ConfigError(f"scale is {list(self.scale)}.", hint="Give two shares: 0 < smallest <= largest <= 1.")
+        if not 0 < self.ratio[0] <= self.ratio[1]:
+            raise ConfigError(f"ratio is {list(self.ratio)}.", hint="Give two numbers: 0 < smallest <= largest.")
+        return self
 
 
 @augmentations.register("resized-crop")

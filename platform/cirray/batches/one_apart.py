@@ -15,12 +15,15 @@ Parts = tuple[Part, ...]
 Parent = tuple[Parts, str]
 """What is left of parts that lost one, and the slot that this left empty."""
 
+MAX_PARTS = 256
+"""Of n parts there are n sequences of n - 1: more than this are no caption, and fill memory."""
+
 
 @dataclass(frozen=True)
 class OneApart:
     """Sequences of parts, and which of them become equal when each loses one part of the same slot.
 
-    A sequence with an empty word in it is one apart from none.
+    A sequence with an empty word in it, or one of more than `MAX_PARTS`, is one apart from none.
 
     Attributes:
         parts: the distinct sequences, sorted.
@@ -53,6 +56,6 @@ class OneApart:
 
 
 def _without_one(parts: Parts) -> list[Parent]:
-    if not all(word for _, word in parts):
+    if len(parts) > MAX_PARTS or not all(word for _, word in parts):
         return []  # what is not known is not equal, and cannot be replaced
     return sorted({(parts[:place] + parts[place + 1 :], slot) for place, (slot, _) in enumerate(parts)})

@@ -27,7 +27,7 @@ class Measurement:
         value: of it, in `unit`.
         unit: such as "s", "images/s" or "ratio".
         goal: in words, such as "≤ 600"; empty where there is none.
-        holds: whether the goal is met; None where there is none.
+        holds: whether the goal is met; None where there is none, or where this measurement cannot tell.
         note: how to read it.
     """
 
@@ -39,14 +39,14 @@ class Measurement:
     note: str = ""
 
     @classmethod
-    def at_most(cls, name: str, value: float, unit: str, goal: float) -> Measurement:
-        """Return a number that should be at most `goal`."""
-        return cls(name, value, unit, f"≤ {goal:g}", value <= goal)
+    def at_most(cls, name: str, value: float, unit: str, goal: float, *, judged: bool = True) -> Measurement:
+        """Return a number that should be at most `goal`; where it is not `judged`, it cannot tell."""
+        return cls(name, value, unit, f"≤ {goal:g}", value <= goal if judged else None)
 
     @classmethod
-    def at_least(cls, name: str, value: float, unit: str, goal: float) -> Measurement:
-        """Return a number that should be at least `goal`."""
-        return cls(name, value, unit, f"≥ {goal:g}", value >= goal)
+    def at_least(cls, name: str, value: float, unit: str, goal: float, *, judged: bool = True) -> Measurement:
+        """Return a number that should be at least `goal`; where it is not `judged`, it cannot tell."""
+        return cls(name, value, unit, f"≥ {goal:g}", value >= goal if judged else None)
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Results:
             table.add_column(column, justify="right" if column == "value" else "left")
         for row in self.measurements:
             value = f"{row.value:.4g}" if row.value < 1000 else f"{row.value:,.0f}"
-            holds = {None: "", True: "yes", False: "no"}[row.holds]
+            holds = {None: "not judged" if row.goal else "", True: "yes", False: "no"}[row.holds]
             table.add_row(row.name, value, row.unit, row.goal, holds, row.note)
         return table
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -28,9 +29,8 @@ PNG_EVERY = 12
 def write_pictures(folder: Path, count: int, seed: int) -> Path:
     """Write `count` pictures, 500 × 375, into a folder, each with bytes of its own, and return the folder."""
     folder.mkdir(parents=True)
-    drawn = [_encode(_draw(np.random.default_rng([seed, number])), number) for number in range(min(DISTINCT, count))]
     for number in range(count):
-        data = drawn[number % len(drawn)]
+        data = _drawn(seed, number % DISTINCT)
         suffix = "png" if data.startswith(b"\x89PNG") else "jpg"
         (folder / f"{number:06d}.{suffix}").write_bytes(_with_comment(data, f"picture {number}".encode()))
     return folder
@@ -60,6 +60,11 @@ class BenchmarkPictures(Reader):
             for number, (path, after) in enumerate(zip(paths, [*paths[1:], *paths[:1]], strict=True))
         )
         return SourceTables(items, {"train": triplets})
+
+
+@cache
+def _drawn(seed: int, number: int) -> bytes:
+    return _encode(_draw(np.random.default_rng([seed, number])), number)
 
 
 def _draw(generator: np.random.Generator) -> Image.Image:

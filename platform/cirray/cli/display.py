@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -46,7 +47,8 @@ class Step:
         now = time.monotonic()
         if now >= self._next_line or done == total:
             self._next_line = now + LOG_EVERY_S
-            self.console.print(f"  {self.name}: {done} of {total} {note}".rstrip(), highlight=False)
+            line = f"  {self.name}: {done} of {total} {note}".rstrip()
+            self.console.print(line, highlight=False, markup=False)
 
 
 @dataclass(frozen=True)
@@ -69,25 +71,25 @@ class Display:
                 step = Step(name, self.console, bars)
                 yield step
         else:
-            self.console.print(f"{name} …", highlight=False)
+            self.console.print(f"{name} …", highlight=False, markup=False)
             step = Step(name, self.console, None)
             yield step
         step.seconds = time.monotonic() - step.started
-        self.console.print(f"[green]✓[/] {name} ({step.seconds:.1f} s)", highlight=False)
+        self.console.print(f"[green]✓[/] {escape(name)} ({step.seconds:.1f} s)", highlight=False)
 
     def say(self, text: str) -> None:
         """Show one line."""
-        self.console.print(f"  {text}", highlight=False)
+        self.console.print(f"  {text}", highlight=False, markup=False)
 
     def _bars(self) -> Progress:
         return Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self.console,
             transient=True,
         )

@@ -24,6 +24,9 @@ from cirray.storage.leftovers import find_leftovers, remove_leftovers
 
 Result = dict[str, Any]
 
+MAX_AGE_HOURS = 100_000
+"""Eleven years."""
+
 
 def generate_world(root: Root, name: str, config: Config, display: Display) -> Result:
     """Write the world that `config` is of as the raw source `name` under the root; a large one by Ray Data."""
@@ -205,6 +208,8 @@ def explain_query(
 
 def clean_root(root: Root, older_than_hours: float, dry_run: bool, display: Display) -> Result:
     """Remove what killed jobs left under the root, or only count it."""
+    if not 0 <= older_than_hours <= MAX_AGE_HOURS:
+        raise ConfigError(f"--older-than-hours is {older_than_hours}.", hint=f"Give 0 to {MAX_AGE_HOURS:,} hours.")
     with display.step("look for leftovers"):
         found = find_leftovers(root, older_than_hours * 3600)
     for file in found.files:

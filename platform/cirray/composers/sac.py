@@ -75,10 +75,11 @@ class Sac(Composer):
         "Jandial et al.", "SAC: Semantic Attention Composition for Text-Conditioned Image Retrieval", "WACV", 2022
     )
     needs = ("an image encoder with a map for each of its levels",)
-    explains = ("saliency-1", "saliency-2", "saliency-3")
+    explains = ("saliency-1", "saliency-2")
 
     def __init__(self, config: SacConfig, image: ImageShape, text: TextShape) -> None:
         super().__init__(config, image, text)
+        self.explains = tuple(f"saliency-{number}" for number in range(1, len(config.levels) + 1))
         self.numbers, self.composition, dim = config.levels, config.composition, config.dim
         self.parts = (dim,)
         channels = [image.level(number).channels for number in config.levels]

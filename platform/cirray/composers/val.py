@@ -67,6 +67,9 @@ class Val(Composer):
     def __init__(self, config: ValConfig, image: ImageShape, text: TextShape) -> None:
         super().__init__(config, image, text)
         self.numbers = config.levels
+        streams = [("self-attention", config.self_attention), ("joint-attention", config.joint_attention)]
+        shown = [stream for stream, used in streams if used]
+        self.explains = tuple(f"{each}-{number}" for number in range(1, len(config.levels) + 1) for each in shown)
         shapes = [image.level(number) for number in config.levels]
         for number, shape in zip(config.levels, shapes, strict=True):
             if config.self_attention and shape.channels % config.heads:

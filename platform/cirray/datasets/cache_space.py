@@ -69,15 +69,24 @@ class CacheSpace:
 
         Raises:
             ConfigError: the limit is no number.
-            OSError: the folder cannot be made.
+            StorageError: the folder cannot be made or written, or is somebody else's.
         """
         given = os.environ.get(LIMIT_VARIABLE, "").strip()
         if given and not given.isdecimal():
             raise ConfigError(f"{LIMIT_VARIABLE} is {given!r}.", hint="Set it to a number of bytes.")
         space = cls(cache_folder(), int(given) if given else None)
-        space.folder.mkdir(parents=True, exist_ok=True)
-        with space._locked():
-            space._tidy()
+        try:
+            space.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not os.environ.get(CACHE_VARIABLE) and (owner := space.folder.stat().st_uid) != os.getuid():
+                # Its name can be guessed, and all may write to the temporary folder.
+                raise PermissionError(f"it belongs to user {owner}")
+            with space._locked():
+                space._tidy()
+        except OSError as error:
+            raise StorageError(
+                f"The cache folder {space.folder} cannot be used: {error.strerror or error}.",
+                hint=f"Set {CACHE_VARIABLE} to a folder of your own, with room.",
+            ) from error
         return space
 
     def lease(self, group: str) -> Lease:

@@ -62,7 +62,8 @@ class Mirror:
         try:
             with self._space.create(name, sink.size()) as file:
                 _write_table(file, table)
-        except CacheFullError as error:
+        except (CacheFullError, OSError) as error:
+            # A disk that is full, or has gone read-only, is one on which nothing fits.
             _LOG.warning("Pictures of %s will be fetched over and over: %s", self._dataset.name, error)
             self._full = True
             return False

@@ -16,6 +16,7 @@ from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import StorageError
+from cirray.storage import code_fingerprint
 
 Rows = npt.NDArray[np.int64]
 Progress = Callable[[int, int], None]
@@ -85,7 +86,9 @@ def open_pixels(
         CacheFullError: it does not fit what the caches of this node may hold.
         StorageError: the cache folder cannot be written.
     """
-    group = f"{dataset.fingerprint[:16]}-{size[0]}x{size[1]}-{fit}"
+    # Code that decodes in another way fills a cache of its own.
+    code = code_fingerprint("cirray.datasets.fitting", "cirray.datasets.formats", "cirray.datasets.pictures")
+    group = f"{dataset.fingerprint[:16]}-{size[0]}x{size[1]}-{fit}-{code[:8]}"
     name = f"{group}.u8.npy"
     try:
         space = CacheSpace.of_node()
@@ -95,7 +98,8 @@ def open_pixels(
             if not target.exists():
                 _fill(dataset, size, fit, space, name, progress)
         return PixelCache(np.load(target, mmap_mode="r"), lease)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # NumPy raises ValueError at a file that is shorter than its header says.
         raise StorageError(
             f"The pixel cache {name} cannot be made: {error}.",
             hint=f"Set {CACHE_VARIABLE} to a folder with room.",

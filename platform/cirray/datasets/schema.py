@@ -12,6 +12,7 @@ SCHEMA_VERSION = 1
 """Goes up when a column of a prepared dataset changes its name, type or meaning."""
 
 _WORD = re.compile(r"\w")
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def _text(name: str) -> pa.Field:
@@ -114,4 +115,15 @@ def has_words(text: str) -> bool:
 def _table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     empty = {field.name: [] if pa.types.is_list(field.type) else "" for field in schema}
     # from_pylist takes the columns of the schema and leaves out others.
-    return pa.Table.from_pylist([{**empty, **row} for row in rows], schema=schema)
+    full = [{**empty, **row} for row in rows]
+    try:
+        return pa.Table.from_pylist(full, schema=schema)
+    except UnicodeEncodeError:
+        # JSON and pickles can spell half a surrogate pair; the checks of rows find what stands for it.
+        return pa.Table.from_pylist([{name: _encodable(row[name]) for name in schema.names} for row in full], schema)
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _HALF_PAIR.sub("\ufffd", value)
+    return [_encodable(each) for each in value] if isinstance(value, list | tuple) else value

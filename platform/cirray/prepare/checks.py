@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
-from cirray.datasets.reasons import BAD_ENCODING, NOT_TEXT
+from cirray.datasets.reasons import BAD_ENCODING, NOT_TEXT, TEXT_TOO_LONG
 from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS, joined
 from cirray.datasets.source import SourceTables
 from cirray.errors import DataError
 from cirray.prepare import rejects as why
 from cirray.prepare.rejects import Reject, check_share, rejects_of
 
-_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+MAX_PICTURE_BYTES = 128 << 20
+"""Larger files are no pictures that could be used: with as many pixels as are allowed, 16 bits a colour are 120 MB"""
+
+MAX_TEXT = 10_000
+"""Characters that an id, a caption or a modification text may have; no text encoder reads as many."""
+
+MAX_SPLITS = 1000
+"""Different splits; a source with more has taken another column for that of its splits."""
+
+_SHOWN = 200
+_SPLIT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _WORD = re.compile(r"\w")
 _BAD_ENCODING = re.compile("[\ufffd\ud800-\udfff]")
 """What decoders put in place of bytes that they cannot read: U+FFFD, or half of a surrogate pair."""
@@ -42,13 +52,19 @@ def check_splits(tables: SourceTables) -> None:
     """Make sure that names of splits can be parts of file names, and that there is at least one item.
 
     Raises:
-        DataError: they cannot, or there is none.
+        DataError: they cannot, there are very many, or there is no item.
     """
     names = {*tables.triplets, *(split for splits in tables.items["splits"].to_pylist() for split in splits)}
+    if len(names) > MAX_SPLITS:
+        raise DataError(
+            f"The source has {len(names):,} splits, such as {min(names)!r}; at most {MAX_SPLITS:,} are allowed.",
+            hint="Check where the names of splits are taken from.",
+        )
     for name in sorted(names):
         if not _SPLIT_NAME.fullmatch(name):
             raise DataError(
-                f"A split is called {name!r}; letters, digits, '.', '_' and '-' are allowed.", hint="Rename it."
+                f"A split is called {name[:_SHOWN]!r}; up to 100 letters, digits, '.', '_' and '-' are allowed.",
+                hint="Rename it.",
             )
     if not tables.items.num_rows:
         # Why no row could be read says more than that there is none.
@@ -56,6 +72,20 @@ def check_splits(tables: SourceTables) -> None:
         if items:
             check_share(items, {"item": len(items)}, 0.0)
         raise DataError("The source has no items.", hint="Check that it is complete.")
+
+
+def check_named_splits(named: Iterable[str], tables: SourceTables) -> None:
+    """Make sure that items belong to the splits that the settings name: of any other, nothing would ever be done.
+
+    Raises:
+        DataError: none does.
+    """
+    known = {split for splits in tables.items["splits"].to_pylist() for split in splits}
+    if unknown := sorted({*named} - known):
+        raise DataError(
+            f"drop_train_duplicates_of names {', '.join(unknown)}, to which no item belongs; "
+            f"there are: {', '.join(sorted(known)) or 'none'}."
+        )
 
 
 def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
@@ -81,10 +111,13 @@ def check_items(items: pa.Table, sizes: Mapping[str, int]) -> Checked:
                 rejects.append(Reject("item", item_id, why.MISSING_FILE, path))
             elif not sizes[path]:
                 rejects.append(Reject("item", item_id, why.EMPTY_FILE, path))
+            elif sizes[path] > MAX_PICTURE_BYTES:
+                # Judged by the listing: to find out what it is, it would have to be read into memory.
+                rejects.append(Reject("item", item_id, why.TOO_LARGE, f"{path}: {sizes[path]:,} bytes"))
             elif not label.strip():
                 # Items of one label are one answer: all those without would be the same.
                 rejects.append(Reject("item", item_id, why.EMPTY_LABEL, path))
-            elif found := _no_text(item_id) or _no_text(caption):
+            elif found := _no_text(item_id) or _no_text(path) or _no_text(label) or _no_text(caption):
                 rejects.append(Reject("item", item_id, found[0], f"{path}: {found[1]}"))
             else:
                 good.append(row)
@@ -104,15 +137,17 @@ def check_triplets(split: str, triplets: pa.Table, known: set[str]) -> Checked:
     """
     good, rejects = [], []
     seen: set[str] = set()
-    columns = ("query_id", "reference_id", "texts", "target_id")
+    columns = ("query_id", "reference_id", "texts", "target_id", "other_target_ids", "subset_ids")
     hidden = not any(triplets["target_id"].to_pylist())
-    for row, (query_id, reference, texts, target) in enumerate(_rows(triplets, *columns)):
+    for row, (query_id, reference, texts, target, others, subset) in enumerate(_rows(triplets, *columns)):
         found = (
             _wrong_id(query_id, row, seen)
             or _no_text(query_id)
             or _wrong_text(joined(texts))
             or ((why.UNKNOWN_REFERENCE, reference) if reference not in known else None)
             or ((why.UNKNOWN_TARGET, target) if target not in known and not hidden else None)
+            or _unknown(why.UNKNOWN_TARGET, others, known)
+            or _unknown(why.UNKNOWN_SUBSET, subset, known)
         )
         seen.add(query_id)
         if found:
@@ -123,13 +158,19 @@ def check_triplets(split: str, triplets: pa.Table, known: set[str]) -> Checked:
 
 
 def drop_rejected_items(split: str, triplets: pa.Table, kept: set[str]) -> Checked:
-    """Return the triplets whose reference and target are both among the items that were `kept`."""
+    """Return the triplets all of whose items are among those that were `kept`.
+
+    Without one of its further targets or of its subset, a query would be another one, and easier or harder to answer.
+    """
     good, rejects = [], []
-    for row, (query_id, reference, target) in enumerate(_rows(triplets, "query_id", "reference_id", "target_id")):
-        if reference not in kept:
-            rejects.append(Reject("triplet", query_id, why.REJECTED_ITEM, f"{split}: reference {reference}"))
-        elif target and target not in kept:  # those without one have passed `check_triplets`
-            rejects.append(Reject("triplet", query_id, why.REJECTED_ITEM, f"{split}: target {target}"))
+    columns = ("query_id", "reference_id", "target_id", "other_target_ids", "subset_ids")
+    for row, (query_id, reference, target, others, subset) in enumerate(_rows(triplets, *columns)):
+        # Those without a target have passed `check_triplets`.
+        named = [("reference", reference), *([("target", target)] if target else ())]
+        named += [*(("other target", each) for each in others), *(("subset", each) for each in subset)]
+        gone = next((f"{role} {item_id}" for role, item_id in named if item_id not in kept), None)
+        if gone:
+            rejects.append(Reject("triplet", query_id, why.REJECTED_ITEM, f"{split}: {gone}"))
         else:
             good.append(row)
     return Checked(_taken(triplets, good, TRIPLETS, "query_id"), rejects)
@@ -141,19 +182,29 @@ def _wrong_id(query_id: str, row: int, seen: set[str]) -> tuple[str, str] | None
     return (why.DUPLICATE_ID, f"row {row}") if query_id in seen else None
 
 
+def _unknown(reason: str, ids: list[str], known: set[str]) -> tuple[str, str] | None:
+    return next(((reason, item_id) for item_id in ids if item_id not in known), None)
+
+
 def _wrong_text(text: str) -> tuple[str, str] | None:
     if not text.strip():
-        return why.EMPTY_TEXT, repr(text)
+        return why.EMPTY_TEXT, _shown(text)
     if found := _no_text(text):
         return found
-    return None if _WORD.search(text) else (why.TEXT_WITHOUT_WORDS, repr(text))
+    return None if _WORD.search(text) else (why.TEXT_WITHOUT_WORDS, _shown(text))
 
 
 def _no_text(text: str) -> tuple[str, str] | None:
-    """Return what shows that a string is no text: traces of a wrong encoding, or of bytes that are not letters."""
+    """Return why a string is no text: traces of a wrong encoding, of bytes that are not letters, or its length."""
+    if len(text) > MAX_TEXT:
+        return TEXT_TOO_LONG, f"{len(text):,} characters, where {MAX_TEXT:,} are allowed"
     if _BAD_ENCODING.search(text):
-        return BAD_ENCODING, repr(text)
-    return (NOT_TEXT, repr(text)) if _CONTROL.search(text) else None
+        return BAD_ENCODING, _shown(text)
+    return (NOT_TEXT, _shown(text)) if _CONTROL.search(text) else None
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"
 
 
 def _rows(table: pa.Table, *columns: str) -> zip[tuple[Any, ...]]:

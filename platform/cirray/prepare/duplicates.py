@@ -15,6 +15,9 @@ from cirray.prepare.rejects import DUPLICATE_OF_OTHER_SPLIT, Reject
 
 TRAIN = "train"
 
+BANDED = 5
+"""Largest radius for which bands of bits are looked up: with more, each is so narrow that most hashes share one."""
+
 Hashes64 = npt.NDArray[np.uint64]
 
 
@@ -89,6 +92,8 @@ def _near_firsts(hashes: Hashes64, radius: int) -> dict[int, int]:
 
 def _leaders(unique: Hashes64, radius: int) -> list[int]:
     """Return for each of the different hashes the first leader within `radius`, or itself, which then leads."""
+    if radius > BANDED:
+        return _leaders_of_all(unique, radius)
     shifts, masks = _bands(radius + 1)
     buckets: list[defaultdict[int, list[int]]] = [defaultdict(list) for _ in shifts]
     leaders = []
@@ -103,6 +108,22 @@ def _leaders(unique: Hashes64, radius: int) -> list[int]:
         if value:
             for bucket, key in zip(buckets, keys, strict=True):
                 bucket[key].append(at)
+    return leaders
+
+
+def _leaders_of_all(unique: Hashes64, radius: int) -> list[int]:
+    """Return what `_leaders` does by comparing each hash with all leaders."""
+    led, count, leaders = np.empty_like(unique), 0, []
+    places = np.empty(len(unique), np.int64)
+    for at, value in enumerate(unique):
+        close = np.bitwise_count(led[:count] ^ value) <= radius if value else led[:0]
+        if len(close) and close[first := int(close.argmax())]:
+            leaders.append(int(places[first]))
+            continue
+        leaders.append(at)
+        if value:
+            led[count], places[count] = value, at
+            count += 1
     return leaders
 
 

@@ -46,8 +46,10 @@ def difference_hash(pixels: Pixels) -> int:
     Of a large picture only evenly spaced pixels are looked at, since all of them would take long.
     """
     down, across = max(1, pixels.shape[0] // (8 * SAMPLES)), max(1, pixels.shape[1] // (9 * SAMPLES))
-    sample = np.ascontiguousarray(pixels[down // 2 :: down, across // 2 :: across])
-    cells = Image.fromarray(sample).convert("L").resize((9, 8), Image.Resampling.BOX).tobytes()
+    # Taken as one value of three bytes each: NumPy is slow to copy three values here and three there.
+    points = np.ascontiguousarray(pixels).view("V3")[down // 2 :: down, across // 2 :: across, 0]
+    sample = Image.frombytes("RGB", points.shape[::-1], points.tobytes())
+    cells = sample.convert("L").resize((9, 8), Image.Resampling.BOX).tobytes()
     bits = 0
     for at in range(72):
         if at % 9:

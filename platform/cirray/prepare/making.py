@@ -13,7 +13,7 @@ from cirray.cluster import ray_cluster
 from cirray.datasets.schema import HASHES
 from cirray.datasets.source import Source, SourceTables, readers
 from cirray.errors import StorageError
-from cirray.prepare.checks import check_items, check_splits, check_triplets, drop_rejected_items
+from cirray.prepare.checks import check_items, check_named_splits, check_splits, check_triplets, drop_rejected_items
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.duplicates import duplicates_of_other_splits, find_duplicates
 from cirray.prepare.pace import Pace
@@ -87,6 +87,7 @@ def read_tables(source: Source, config: PrepareConfig) -> CheckedTables:
     """
     tables: SourceTables = readers[config.reader.name](config.reader).read(source)
     check_splits(tables)
+    check_named_splits(config.drop_train_duplicates_of, tables)
     unread = rejects_of(tables.rejects)
     totals = {"item": tables.items.num_rows, "triplet": sum(t.num_rows for t in tables.triplets.values())}
     totals = {kind: rows + sum(reject.kind == kind for reject in unread) for kind, rows in totals.items()}

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from cirray.cluster import ray_cluster
 from cirray.datasets.schema import HASHES, SOURCE_ITEMS
-from cirray.errors import DataError, StorageError
+from cirray.errors import ClusterError, DataError, StorageError
+from cirray.prepare.allocation import keep_freed_memory
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.part import PartResult, prepare_part, thin_part
 from cirray.prepare.plan import Part
@@ -21,7 +22,10 @@ from cirray.prepare.rejects import Reject
 from cirray.storage import FileEntry, FileStat, Location
 
 NO_PROGRESS_TIMEOUT_S = 600
-"""Ray Data gives up after this long without a finished part; its own default is half an hour."""
+"""Ray Data gives up after this long without a finished part; its own default is half an hour.
+
+This is also what ends it where a file kills the worker that decodes it: Ray Data begins such a part anew for ever.
+"""
 
 _RESULTS = pa.schema(
     [
@@ -36,7 +40,7 @@ _RESULTS = pa.schema(
 )
 _NO_FAILURE = {"error": "", "message": "", "hint": ""}
 _ERRORS = {kind.code: kind for kind in (DataError, StorageError)}
-_FILES = ["path", "bytes", "modified_ns"]
+_FILES = ["path", "bytes", "modified_ns", "etag"]
 
 
 def prepare_parts(
@@ -59,11 +63,13 @@ def prepare_parts(
         finished: called with the number of items of each part that is done.
 
     Raises:
+        ClusterError: the workers died of it, or made no progress.
         DataError: a file has changed since the source was listed.
         StorageError: something cannot be read or written.
     """
     sizes = {part.number: part.items.num_rows for part in parts}
-    described = [_describe(part) for part in parts]
+    # The largest first, so that at the end no core waits long for another.
+    described = [_describe(part) for part in sorted(parts, key=_bytes_of, reverse=True)]
     task = partial(_prepare, source=source, target=target, config=config)
     return _results(described, task, lambda number: finished(sizes[number]))
 
@@ -102,8 +108,14 @@ def _results(
 def _run_in_ray(
     rows: list[dict[str, Any]], task: Callable[[pa.Table], pa.Table]
 ) -> Generator[Mapping[str, Any], None, None]:
-    """Yield what `task` makes of each row, as it comes."""
+    """Yield what `task` makes of each row, as it comes.
+
+    Raises:
+        ClusterError: the workers died of it, or made no progress.
+    """
     import ray.data
+    from ray.data.exceptions import ExecutionTimeoutError
+    from ray.exceptions import RayError
 
     # One block a part, so that each is a task of its own wherever there is a free CPU.
     dataset = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
@@ -113,10 +125,18 @@ def _run_in_ray(
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False
     dataset.context.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
-    yield from dataset.iter_rows()
+    try:
+        yield from dataset.iter_rows()
+    except (RayError, ExecutionTimeoutError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ClusterError(
+            f"Ray did not finish the parts of the item table: {type(error).__name__}: {reason}",
+            hint="Look into Ray's logs of the workers. Where one ran out of memory, set part_rows lower.",
+        ) from error
 
 
 def _run(batch: pa.Table, task: Callable[[Mapping[str, Any]], dict[str, Any]]) -> pa.Table:
+    keep_freed_memory()
     rows = []
     for row in batch.to_pylist():
         try:
@@ -139,6 +159,10 @@ def _thin(row: Mapping[str, Any], target: Location, config: PrepareConfig) -> di
     entry = FileEntry.model_validate_json(row["entry"])
     part = PartResult(row["number"], entry, [], HASHES.empty_table())
     return _row(thin_part(part, set(json.loads(row["dropped"])), target, config))
+
+
+def _bytes_of(part: Part) -> int:
+    return sum(file.bytes for file in part.files)
 
 
 def _describe(part: Part) -> dict[str, Any]:

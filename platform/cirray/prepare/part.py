@@ -152,12 +152,13 @@ def _encoded(data: bytes, image: Image.Image) -> bytes:
 
 
 def _write(name: str, groups: Iterable[pa.Table], target: Location) -> FileEntry:
-    buffer, rows = io.BytesIO(), 0
-    with pq.ParquetWriter(buffer, ITEMS, compression=_COMPRESSION, use_dictionary=["label"]) as writer:
+    # Arrow's own buffer, of which hash and disk take a view: a Python object would copy all pictures twice.
+    sink, rows = pa.BufferOutputStream(), 0
+    with pq.ParquetWriter(sink, ITEMS, compression=_COMPRESSION, use_dictionary=["label"]) as writer:
         for table in groups:
             writer.write_table(table)
             rows += table.num_rows
-    return put_file(target, name, buffer.getvalue(), rows=rows)
+    return put_file(target, name, memoryview(sink.getvalue()), rows=rows)
 
 
 def _with_pictures(

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import dataclass
 
 import pyarrow as pa
 
 from cirray.datasets.prepared import DatasetDetails
 from cirray.datasets.schema import SCHEMA_VERSION
-from cirray.datasets.source import Source
-from cirray.errors import StorageError
+from cirray.datasets.source import Source, readers
+from cirray.errors import DataError, StorageError
 from cirray.prepare.config import PrepareConfig
 from cirray.prepare.making import make_version, read_tables
 from cirray.prepare.pace import Pace, Progress
-from cirray.prepare.plan import plan_parts
+from cirray.prepare.plan import PART_CODE, plan_parts
 from cirray.prepare.previous import PARTS, REJECTS_FILE, Previous
 from cirray.prepare.rejects import check_share, count_reasons, rejects_of
 from cirray.prepare.report import write_report
 from cirray.prepare.summary import Timing
-from cirray.storage import Artifact, Location, Manifest, Root, Shelf, commit, fingerprint, table_from
+from cirray.storage import (
+    Artifact,
+    Location,
+    Manifest,
+    Root,
+    Shelf,
+    code_fingerprint,
+    commit,
+    fingerprint,
+    table_from,
+)
 
 PREPARE_VERSION = 3
-"""Goes up when the same source and settings no longer give the same dataset."""
+"""Goes up when the same source, settings and code no longer give the same dataset, as with another decoder."""
+
+DECIDING_CODE = (
+    "cirray.datasets.catalog",
+    "cirray.datasets.readers",
+    "cirray.datasets.schema",
+    "cirray.prepare.checks",
+    "cirray.prepare.duplicates",
+    "cirray.prepare.making",
+    "cirray.prepare.plan",
+    *PART_CODE,
+)
+"""Modules of which a dataset is a result, with the reader's own."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +94,7 @@ def prepare(
         StorageError: something cannot be read or written.
     """
     started = time.monotonic()
-    listed = Source.open(source)
+    listed = Source.open(source, root.shelves_in(source))
     draft = draft_manifest(name, listed, config)
     shelf = root.dataset(name)
     changed = not shelf.has(draft.fingerprint)
@@ -88,7 +112,7 @@ def prepare(
 def draft_manifest(name: str, source: Source, config: PrepareConfig) -> Manifest:
     """Return all of the manifest that is known before anything is made."""
     settings = {"prepare_version": PREPARE_VERSION, "schema_version": SCHEMA_VERSION, **config.identity()}
-    inputs = {"source": fingerprint([list(asdict(file).values()) for file in source.files])}
+    inputs = {"source": fingerprint([file.identity for file in source.files]), "code": _code(config.reader.name)}
     return Manifest(
         kind="dataset",
         name=name,
@@ -97,6 +121,22 @@ def draft_manifest(name: str, source: Source, config: PrepareConfig) -> Manifest
         settings=settings,
         details={"source": source.place.uri},
     )
+
+
+def _code(reader: str) -> str:
+    """Return the fingerprint of the code that makes a dataset, that of its reader included, wherever that stands."""
+    deciding = code_fingerprint(*DECIDING_CODE)
+    if reader not in readers:
+        return deciding
+    kind = readers[reader]
+    try:
+        return fingerprint([deciding, code_fingerprint(kind.__module__)])
+    except (ModuleNotFoundError, ValueError):
+        pass  # it was written in a script or a notebook
+    try:
+        return fingerprint([deciding, inspect.getsource(kind)])
+    except (OSError, TypeError):
+        return deciding
 
 
 def _make(shelf: Shelf, draft: Manifest, source: Source, config: PrepareConfig, progress: Progress) -> Artifact:
@@ -112,6 +152,7 @@ def _make(shelf: Shelf, draft: Manifest, source: Source, config: PrepareConfig, 
         if shelf.has(draft.fingerprint):
             return Artifact.open(target, shelf.kind)
         raise
+    _check_unchanged(source, tables.items)
     counts = _counts(made.items, made.triplets) | {"rejects": len(made.rejects)}
     details = {**draft.details, "rejects": count_reasons(made.rejects), "duplicates": made.kinds, PARTS: made.parts}
     manifest = draft.model_copy(update={"files": tuple(made.files), "counts": counts, "details": details})
@@ -121,6 +162,15 @@ def _make(shelf: Shelf, draft: Manifest, source: Source, config: PrepareConfig, 
     for path in made.superseded:
         (target / path).delete()
     return artifact
+
+
+def _check_unchanged(source: Source, items: pa.Table) -> None:
+    """Make sure that what was read is what was listed, by which the version is known from now on."""
+    if changed := source.changed_since(items["path"].to_pylist()):
+        raise DataError(
+            f"{len(changed):,} files of {source} changed while it was being prepared, the first is {changed[0]}.",
+            hint="Wait until the source is complete, then prepare it again.",
+        )
 
 
 def _check_made(artifact: Artifact, config: PrepareConfig) -> None:
@@ -133,10 +183,9 @@ def _check_made(artifact: Artifact, config: PrepareConfig) -> None:
 
 
 def _counts(items: pa.Table, triplets: dict[str, pa.Table]) -> dict[str, int]:
-    memberships = items["splits"].to_pylist()
-    splits = sorted({*triplets, *(split for splits in memberships for split in splits)})
+    members = Counter(split for splits in items["splits"].to_pylist() for split in set(splits))
     return {
         "items": items.num_rows,
-        **{f"items_{split}": sum(split in splits for splits in memberships) for split in splits},
+        **{f"items_{split}": members[split] for split in sorted({*triplets, *members})},
         **{f"triplets_{split}": table.num_rows for split, table in triplets.items()},
     }

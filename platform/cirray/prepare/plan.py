@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
 
 from cirray.datasets.schema import SCHEMA_VERSION
 from cirray.prepare.config import PrepareConfig
-from cirray.storage import FileStat, fingerprint
+from cirray.storage import FileStat, code_fingerprint, fingerprint
 
 MAX_PART_BYTES = 128 << 20
 """Bytes of pictures after which a part ends in any case: a task holds a part in memory, however large they are."""
+
+PART_CODE = (
+    "cirray.datasets.formats",
+    "cirray.datasets.pictures",
+    "cirray.prepare.hashing",
+    "cirray.prepare.part",
+    "cirray.prepare.resizing",
+)
+"""Modules of which a part is a result. Where they have changed, no part is taken over."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ class Part:
     @cached_property
     def fingerprint(self) -> str:
         """Of all that decides its content, and not of its number."""
-        files = [astuple(file) for file in self.files]
+        files = [file.identity for file in self.files]
         return fingerprint({"items": self.items.to_pylist(), "files": files, "settings": dict(self.settings)})
 
 
@@ -60,7 +69,8 @@ def plan_parts(items: pa.Table, files: Mapping[str, FileStat], config: PrepareCo
         version: of the code of preparation.
     """
     stats = [files[path] for path in items["path"].to_pylist()]
-    settings = {**config.part_identity(), "prepare_version": version, "schema_version": SCHEMA_VERSION}
+    versions = {"prepare_version": version, "schema_version": SCHEMA_VERSION, "code": code_fingerprint(*PART_CODE)}
+    settings = {**config.part_identity(), **versions}
     ends = part_ends(items["item_id"].to_pylist(), [stat.bytes for stat in stats], config.part_rows)
     starts = [0, *ends[:-1]]
     return [

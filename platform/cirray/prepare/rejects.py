@@ -25,12 +25,14 @@ EMPTY_TEXT = "empty-text"
 TEXT_WITHOUT_WORDS = "text-without-words"
 UNKNOWN_REFERENCE = "unknown-reference"
 UNKNOWN_TARGET = "unknown-target"
+UNKNOWN_SUBSET = "unknown-subset"
 REJECTED_ITEM = "rejected-item"
 
 OF_PICTURES = frozenset({TRUNCATED, NOT_AN_IMAGE, TOO_LARGE, UNDECODABLE, DUPLICATE_OF_OTHER_SPLIT})
 """Reasons for which an item is left out that only its picture can tell; the first four are `BadImageError.reason`."""
 
 _EXAMPLES = 3
+_SHOWN = 400
 
 
 class Reject(NamedTuple):
@@ -99,6 +101,6 @@ def _summary(rejects: list[Reject]) -> str:
     shown: list[str] = []
     for reason in counts:
         some = [reject for reject in rejects if reject.reason == reason][:_EXAMPLES]
-        shown += [f"{reject.kind} {reject.id!r} ({reason}: {reject.detail})" for reject in some]
+        shown += [f"{r.kind} {r.id[:_SHOWN]!r} ({reason}: {r.detail[:_SHOWN]})" for r in some]
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.items())
     return f"{reasons}. The first: {'; '.join(shown)}."

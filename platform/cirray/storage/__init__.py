@@ -4,7 +4,8 @@ from cirray.storage.alias import Alias, move_alias, read_alias
 from cirray.storage.artifact import Artifact, FileEntry, Manifest, commit, put_file
 from cirray.storage.fingerprint import code_fingerprint, fingerprint, library_versions
 from cirray.storage.layout import Root, Shelf
-from cirray.storage.location import FileStat, Location
+from cirray.storage.listing import FileStat
+from cirray.storage.location import Location
 from cirray.storage.tables import table_bytes, table_from
 
 __all__ = [

@@ -79,7 +79,7 @@ class Manifest(Config):
     versions: dict[str, str] = Field(default_factory=library_versions)
 
 
-def put_file(place: Location, name: str, data: bytes, *, rows: int | None = None) -> FileEntry:
+def put_file(place: Location, name: str, data: bytes | memoryview, *, rows: int | None = None) -> FileEntry:
     """Write one file of the artifact at `place` and return its entry for the manifest.
 
     Raises:

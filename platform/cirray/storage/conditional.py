@@ -10,9 +10,8 @@ import hashlib
 import os
 import uuid
 
-from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
+from botocore.exceptions import BotoCoreError, ClientError
 from filelock import FileLock
-from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
 from cirray.errors import ConflictError, StorageError
 from cirray.storage import s3
@@ -49,7 +48,7 @@ def read_with_tag(place: Location) -> tuple[bytes, str] | None:
         return data, hashlib.sha256(data).hexdigest()
     bucket, _, key = place.path.partition("/")
     try:
-        return _get(bucket, key)
+        return s3.get(bucket, key)
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
             return None
@@ -76,7 +75,9 @@ def replace(place: Location, data: bytes, tag: str) -> None:
 
 
 def _create_local(place: Location, data: bytes) -> bool:
-    aside = f"{place.path}.{uuid.uuid4().hex}"
+    folder, name = os.path.split(place.path)
+    # Hidden, and named as what `replace_file` writes aside: so a killed writer's is found and removed.
+    aside = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
     try:
         replace_file(aside, data)
         os.link(aside, place.path)
@@ -88,18 +89,6 @@ def _create_local(place: Location, data: bytes) -> bool:
         if os.path.exists(aside):
             os.unlink(aside)
     return True
-
-
-@retry(
-    retry=retry_if_exception_type(ResponseStreamingError),
-    stop=lambda state: state.attempt_number >= s3.attempts(),
-    wait=wait_random_exponential(multiplier=0.2, max=5),
-    reraise=True,
-)
-def _get(bucket: str, key: str) -> tuple[bytes, str]:
-    """Return content and tag. boto3 tries again until an answer begins, but not when it then breaks off."""
-    answer = s3.client().get_object(Bucket=bucket, Key=key)
-    return answer["Body"].read(), answer["ETag"]
 
 
 def _put(place: Location, data: bytes, **condition: str) -> None:

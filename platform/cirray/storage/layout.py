@@ -13,6 +13,7 @@ from cirray.storage.location import Location
 
 ALIAS_ATTEMPTS = 5
 
+_WRITTEN = ("datasets", "models", "indexes", "runs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
@@ -102,6 +103,17 @@ class Root:
     def uri(self) -> str:
         """The root's URI."""
         return self.place.uri
+
+    def shelves_in(self, place: Location) -> tuple[str, ...]:
+        """Return the prefixes, relative to `place`, of what cirray writes there: none unless the root lies in it.
+
+        So a bucket may be both root and source: what is made of it is no part of it.
+        """
+        inside = self.place.is_local == place.is_local and f"{self.place.path}/".startswith(f"{place.path}/")
+        if not inside:
+            return ()
+        below = f"{self.place.path}/"[len(place.path) + 1 :]
+        return tuple(f"{below}{folder}/" for folder in _WRITTEN)
 
     def raw(self, name: str) -> Location:
         """Return where the raw source `name` is kept, if it is kept under this root."""

@@ -9,6 +9,7 @@ import re
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,7 +19,7 @@ from cirray.storage import s3
 from cirray.storage.artifact import MANIFEST
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.storage.layout import Root
-from cirray.storage.location import FileStat
+from cirray.storage.listing import FileStat
 
 _VERSION = re.compile(rf"(?:datasets|models|indexes)/.+?/[0-9a-f]{{{VERSION_LENGTH}}}(?=/)")
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
@@ -64,7 +65,12 @@ def find_leftovers(root: Root, older_than_s: float) -> Leftovers:
     unfinished: dict[str, list[FileStat]] = defaultdict(list)
     found: set[FileStat] = set()
     for file in files:
-        if (version := _VERSION.match(file.path)) and version[0] not in finished:
+        # A name may read like a version: what lies in a finished version is never one that is not.
+        if not finished.isdisjoint(map(str, PurePosixPath(file.path).parents)):
+            version = None
+        else:
+            version = _VERSION.match(file.path)
+        if version:
             unfinished[version[0]].append(file)
         elif _ASIDE.fullmatch(file.path.rpartition("/")[2]) and file.modified_ns < before_ns:
             found.add(file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -12,20 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow.fs as pafs
+from botocore.exceptions import BotoCoreError, ClientError
+from pyarrow import ArrowInvalid
 
 from cirray.errors import StorageError
 from cirray.storage import s3
+from cirray.storage.listing import FileStat, local_files, s3_files
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(s3|file):", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class FileStat:
-    """What a listing says of one file; `path` is relative to the place that was listed."""
-
-    path: str
-    bytes: int
-    modified_ns: int
 
 
 @dataclass(frozen=True)
@@ -120,10 +113,14 @@ class Location:
         Raises:
             StorageError: there is no such file, or it cannot be read.
         """
-        with _storage_errors("read", self.uri), self.filesystem.open_input_stream(self.path) as stream:
-            return bytes(stream.read())
+        with _storage_errors("read", self.uri):
+            if not self.is_local and "//" in self.path:
+                bucket, _, key = self.path.partition("/")
+                return s3.get(bucket, key)[0]  # Arrow knows no keys with nothing between two slashes
+            with self.filesystem.open_input_stream(self.path) as stream:
+                return bytes(stream.read())
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Make `data` the content of this file, all of it or nothing.
 
         Raises:
@@ -166,16 +163,13 @@ class Location:
         Raises:
             StorageError: the folder cannot be listed.
         """
-        if self.is_local:
-            with _storage_errors("list", self.uri):
-                found = list(_local_files(self.path, "", ()))
-            yield from sorted(found, key=lambda file: file.path)
-            return
         with _storage_errors("list", self.uri):
-            infos = self.filesystem.get_file_info(pafs.FileSelector(self.path, recursive=True, allow_not_found=True))
-        for info in sorted(infos, key=lambda info: info.path):
-            if info.type == pafs.FileType.File:
-                yield FileStat(info.path[len(self.path) + 1 :], info.size, info.mtime_ns or 0)
+            if self.is_local:
+                found = list(local_files(self.path))
+            else:
+                bucket, _, key = self.path.partition("/")
+                found = list(s3_files(bucket, f"{key}/" if key else ""))
+        yield from sorted(found, key=lambda file: file.path)
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly below this one, sorted."""
@@ -184,41 +178,7 @@ class Location:
         return sorted(info.base_name for info in infos if info.type == pafs.FileType.Directory)
 
 
-def _local_files(folder: str, below: str, parents: tuple[tuple[int, int], ...]) -> Iterator[FileStat]:
-    """Yield the files below a folder; links are followed, but for those that lead back to a folder above them.
-
-    Arrow follows each of them until a path has forty, and with two of them there are 2^40 such paths.
-
-    Args:
-        folder: where to look.
-        below: its path relative to the listing, with a slash at the end.
-        parents: (device, inode) of the folders above.
-    """
-    try:
-        about = os.stat(folder)
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    here = (about.st_dev, about.st_ino)
-    if here in parents:
-        return
-    for entry in entries:
-        # A name that is not UTF-8 is listed, so that it counts, but under a name that no table can have.
-        name = below + os.fsencode(entry.name).decode(errors="replace")
-        try:
-            if entry.is_dir():
-                yield from _local_files(entry.path, f"{name}/", (*parents, here))
-            elif entry.is_file():
-                stat = entry.stat()
-                yield FileStat(name, stat.st_size, stat.st_mtime_ns)
-        except FileNotFoundError:
-            continue  # removed meanwhile
-        except OSError as error:
-            if error.errno != errno.ELOOP:
-                raise
-
-
-def replace_file(path: str, data: bytes) -> None:
+def replace_file(path: str, data: bytes | memoryview) -> None:
     """Write a local file aside, force it to disk, and move it into place in one step."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
@@ -260,7 +220,7 @@ def _storage_errors(verb: str, uri: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise StorageError(f"{uri} cannot be {_PAST[verb]}: there is nothing of that name.") from None
-    except OSError as error:
+    except (OSError, ArrowInvalid, ClientError, BotoCoreError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise StorageError(f"{uri} cannot be {_PAST[verb]}: {reason}.", hint=_hint(uri)) from error
 

@@ -11,6 +11,8 @@ from typing import Any
 import boto3
 import pyarrow.fs as pafs
 from botocore.config import Config as BotoConfig
+from botocore.exceptions import ResponseStreamingError
+from tenacity import retry, retry_if_exception_type, wait_random_exponential
 
 DEFAULT_ATTEMPTS = 6
 """Tries of a request that meets throttling, a server's error or a broken connection, with growing pauses between:
@@ -61,3 +63,19 @@ def client() -> Any:
             read_timeout=REQUEST_TIMEOUT_S,
         ),
     )
+
+
+@retry(
+    retry=retry_if_exception_type(ResponseStreamingError),
+    stop=lambda state: state.attempt_number >= attempts(),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    reraise=True,
+)
+def get(bucket: str, key: str) -> tuple[bytes, str]:
+    """Return content and tag of an object. boto3 tries again until an answer begins, but not when it then breaks off.
+
+    Raises:
+        botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it cannot be read.
+    """
+    answer = client().get_object(Bucket=bucket, Key=key)
+    return answer["Body"].read(), answer["ETag"]

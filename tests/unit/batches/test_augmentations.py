@@ -11,6 +11,7 @@ from torchvision.transforms.v2 import functional as TF  # noqa: N812
 
 from cirray.batches import Augmentation, augment, augmentations
 from cirray.config import from_mapping
+from cirray.errors import ConfigError
 
 SIZE = (12, 16)
 
@@ -116,3 +117,9 @@ def test_augmentations_follow_each_other() -> None:
     steps = [make("horizontal-flip", probability=1.0), make("horizontal-flip", probability=1.0)]
     found, _ = augment(steps, pictures(), pictures(), torch.Generator().manual_seed(0))
     assert torch.equal(found, pictures())
+
+
+@pytest.mark.parametrize("setting", [{"ratio": [0, 1]}, {"ratio": [2, 1]}, {"scale": [0, 1]}, {"scale": [0.5, 1.5]}])
+def test_crops_that_cannot_be_are_refused(setting: dict[str, list[float]]) -> None:
+    with pytest.raises(ConfigError, match="smallest"):
+        make("resized-crop", **setting)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cirray.batches import Items, Pool, Sampler, samplers
-from cirray.batches.one_apart import OneApart
+from cirray.batches.one_apart import MAX_PARTS, OneApart
 from cirray.batches.shuffle import grouped_order
 from cirray.config import from_mapping
 from cirray.datasets import items_table, one_word_pairs, replacement_text, triplets_table
@@ -277,3 +277,10 @@ def test_items_of_which_no_two_are_one_apart_are_refused() -> None:
     none = np.zeros(0, dtype=np.int64)
     with pytest.raises(ConfigError, match=r"No two of the 2 training items.*training\.sampler"):
         kind(kind.Config(name="caption-pairs"), Pool(items, none, none, [], [])).steps(2)
+
+
+def test_captions_without_end_are_one_apart_from_none() -> None:
+    words = [(str(place), "a") for place in range(MAX_PARTS)]
+    for extra, found in (([], 2), ([("256", "a")], 0)):
+        graph = OneApart.of([(*words[:-1], (words[-1][0], last), *extra) for last in "ab"])
+        assert sum(map(bool, graph.parents)) == found

@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cirray.datasets.cache_space import LIMIT_VARIABLE, CacheFullError, CacheSpace
-from cirray.errors import ConfigError
+from cirray.datasets import PreparedDataset, open_pixels
+from cirray.datasets.cache_space import CACHE_VARIABLE, LIMIT_VARIABLE, CacheFullError, CacheSpace
+from cirray.errors import ConfigError, StorageError
 
 
 @pytest.fixture
@@ -102,3 +105,25 @@ def test_the_bound_is_taken_from_the_environment(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv(LIMIT_VARIABLE, "much")
     with pytest.raises(ConfigError, match=f"{LIMIT_VARIABLE} is 'much'"):
         CacheSpace.of_node()
+
+
+def test_a_folder_in_the_temporary_one_that_is_somebody_elses_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(CACHE_VARIABLE)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(os, "getuid", lambda: 4711)
+    with pytest.raises(StorageError, match="belongs to user"):
+        CacheSpace.of_node()
+
+
+def test_a_damaged_cache_is_an_error_of_the_storage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_dataset: Callable[..., PreparedDataset]
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    dataset = make_dataset(3)
+    open_pixels(dataset, (4, 4)).close()
+    (cached,) = (tmp_path / "cache").glob("*.npy")
+    os.truncate(cached, 130)
+    with pytest.raises(StorageError, match="pixel cache"):
+        open_pixels(dataset, (4, 4))

@@ -155,3 +155,13 @@ def test_a_cache_folder_that_cannot_be_made_is_an_error(
 def test_the_cache_folder_is_ones_own_where_none_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CACHE_VARIABLE)
     assert cache_folder().name.startswith("cirray-cache-")
+
+
+def test_other_code_fills_a_cache_of_its_own(
+    make_dataset: MakeDataset, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset()
+    open_pixels(dataset, SIZE)
+    monkeypatch.setattr(pixels, "code_fingerprint", lambda *modules: "changed since")
+    open_pixels(dataset, SIZE)
+    assert len(list(cache.glob("*.npy"))) == 2

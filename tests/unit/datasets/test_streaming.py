@@ -22,7 +22,7 @@ from cirray.datasets import PreparedDataset, open_pixels, open_source
 from cirray.datasets.cache_space import CACHE_VARIABLE, LIMIT_VARIABLE, CacheFullError, CacheSpace
 from cirray.datasets.mirror import Mirror
 from cirray.datasets.streaming import PixelStream
-from cirray.errors import BadImageError
+from cirray.errors import BadImageError, StorageError
 
 MakeDataset = Callable[..., PreparedDataset]
 SIZE = (5, 7)
@@ -173,3 +173,29 @@ def test_after_a_filler_was_killed_the_next_one_fills_and_leaves_nothing_else(
     found = open_pixels(dataset, SIZE)
     assert {path.suffix for path in cache.iterdir()} == {".npy", ".use", ".lock"}
     np.testing.assert_array_equal(found.pixels, stream(dataset)[np.arange(ITEMS)])
+
+
+def test_a_disk_that_fills_up_meanwhile_is_one_on_which_nothing_fits(
+    make_dataset: MakeDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset(ITEMS)
+    rows = batches(5, 6)
+    expected = [pixels.copy() for pixels in stream(dataset).batches(rows)]
+    shutil.rmtree(os.environ[CACHE_VARIABLE])
+
+    def full(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    for pixels, each in zip(stream(dataset).batches(rows), expected, strict=True):
+        np.testing.assert_array_equal(pixels, each)
+    with pytest.raises(StorageError, match="No space left"):
+        open_pixels(dataset, SIZE)
+
+
+def test_a_cache_folder_that_cannot_be_made_is_an_error_for_streams_too(
+    make_dataset: MakeDataset, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache.write_text("a file, where a folder should be")
+    with pytest.raises(StorageError, match=CACHE_VARIABLE):
+        open_source(make_dataset(ITEMS), SIZE, "stream")

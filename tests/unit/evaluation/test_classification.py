@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from cirray.batches import CaptionsConfig, Items, Pool, samplers
+from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.readers.mit_states import MitStatesCompositions, MitStatesCompositionsConfig
@@ -35,6 +36,7 @@ class ColourModel:
 
     image_size = (4, 4)
     scorer = None
+    image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         return (pixels[:, 0, 0, :].astype(np.float32) - 8).astype(np.float32)
@@ -80,7 +82,7 @@ def naive_accuracy(dataset: PreparedDataset, split: str, candidates: list[str]) 
 
 
 def colours(dataset: PreparedDataset, model: ColourModel) -> list[list[float]]:
-    with closing(open_source(dataset, model.image_size)) as pixels:
+    with closing(open_source(dataset, model.image_size, fit=model.image_fit)) as pixels:
         vectors: list[list[float]] = model.embed_pixels(pixels[np.arange(dataset.items.num_rows)]).tolist()
     return vectors
 

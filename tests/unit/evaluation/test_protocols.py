@@ -44,6 +44,7 @@ class ToyReRanker:
     """Prefers what is near, along directions that the text chooses."""
 
     image_size = (2, 2)
+    image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
         return ToyModel().embed_pixels(pixels)

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from cirray.datasets import SOURCE_ITEMS, TRIPLETS, SourceTables, items_table, triplets_table
 from cirray.errors import DataError
-from cirray.prepare.checks import check_items, check_splits, check_triplets, drop_rejected_items
+from cirray.prepare.checks import (
+    MAX_PICTURE_BYTES,
+    MAX_SPLITS,
+    MAX_TEXT,
+    check_items,
+    check_named_splits,
+    check_splits,
+    check_triplets,
+    drop_rejected_items,
+)
 from cirray.prepare.rejects import Reject
 
 
@@ -157,7 +166,7 @@ def test_each_triplet_is_either_kept_or_rejected_once(rows: list[tuple[str, str,
     assert set(kept) == good
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../train", ".hidden", "train set"])
+@pytest.mark.parametrize("name", ["", "a/b", "../train", ".hidden", "train set", "x" * 101])
 def test_names_of_splits_must_fit_into_file_names(name: str) -> None:
     good = items(("a", "1"))
     with pytest.raises(DataError, match="A split is called"):
@@ -181,3 +190,51 @@ def test_an_item_without_a_label_is_rejected(label: str) -> None:
     checked = check_items(items_table(rows), {"1": 1})
     assert ids(checked.table) == ["b"]
     assert checked.rejects == [Reject("item", "a", "empty-label", "1")]
+
+
+def test_a_file_that_is_no_picture_by_its_size_is_not_read() -> None:
+    checked = check_items(items(("a", "1"), ("b", "2")), {"1": MAX_PICTURE_BYTES + 1, "2": MAX_PICTURE_BYTES})
+    assert ids(checked.table) == ["b"]
+    assert checked.rejects == [Reject("item", "a", "too-large", "1: 134,217,729 bytes")]
+
+
+@pytest.mark.parametrize("column", ["path", "label"])
+def test_paths_and_labels_are_texts_too(column: str) -> None:
+    row = {"item_id": "a", "path": "1", "label": "l", column: "caf\ufffd"}
+    (reject,) = check_items(items_table([row]), {"1": 1, "caf\ufffd": 1}).rejects
+    assert reject.reason == "bad-encoding"
+
+
+def test_texts_longer_than_any_are_rejected_and_not_repeated() -> None:
+    long = "x" * (MAX_TEXT + 1)
+    (item,) = check_items(items_table([{"item_id": "a", "path": "1", "caption": long}]), {"1": 1}).rejects
+    (triplet,) = check_triplets("test", triplets(("q", "a", long, "a")), {"a"}).rejects
+    assert item.reason == triplet.reason == "text-too-long"
+    (bad,) = check_triplets("test", triplets(("q", "a", "\x07" * MAX_TEXT, "a")), {"a"}).rejects
+    assert len(item.detail + triplet.detail + bad.detail) < 2000
+
+
+@pytest.mark.parametrize(
+    ("column", "reason", "gone"),
+    [("other_target_ids", "unknown-target", "other target c"), ("subset_ids", "unknown-subset", "subset c")],
+)
+def test_without_one_of_its_further_items_a_query_would_be_another(column: str, reason: str, gone: str) -> None:
+    row = {"query_id": "q", "reference_id": "a", "texts": ["red"], "target_id": "b", column: ["b", "c"]}
+    assert check_triplets("val", triplets_table([row]), {"a", "b", "c"}).rejects == []
+    unknown = check_triplets("val", triplets_table([row]), {"a", "b"})
+    assert unknown.rejects == [Reject("triplet", "q", reason, "val: c")]
+    rejected = drop_rejected_items("val", triplets_table([row]), {"a", "b"})
+    assert rejected.rejects == [Reject("triplet", "q", "rejected-item", f"val: {gone}")]
+
+
+def test_a_source_of_thousands_of_splits_is_refused() -> None:
+    table = items_table({"item_id": str(n), "path": "1", "splits": [f"s{n}"]} for n in range(MAX_SPLITS + 1))
+    with pytest.raises(DataError, match="has 1,001 splits, such as 's0'"):
+        check_splits(SourceTables(table, {}))
+
+
+def test_a_split_that_the_settings_name_and_no_item_has_is_told() -> None:
+    tables = SourceTables(items(("a", "1"), splits=("train", "val")), {})
+    check_named_splits(("val",), tables)
+    with pytest.raises(DataError, match="names test, to which no item belongs; there are: train, val"):
+        check_named_splits(("val", "test"), tables)

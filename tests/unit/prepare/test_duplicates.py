@@ -47,7 +47,7 @@ VALUES = st.lists(
 )
 
 
-@given(values=VALUES, flips=st.lists(st.tuples(st.integers(0, 24), st.integers(0, 63))), bits=st.integers(0, 6))
+@given(values=VALUES, flips=st.lists(st.tuples(st.integers(0, 24), st.integers(0, 63))), bits=st.integers(0, 15))
 def test_similar_is_what_comparing_all_with_all_finds(
     values: list[int], flips: list[tuple[int, int]], bits: int
 ) -> None:

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import inspect
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from cirray.config import override
 from cirray.datasets import Source
+from cirray.datasets.source import readers
+from cirray.datasets.worlds import Css2d
 from cirray.errors import ConfigError, DataError, UnknownNameError
 from cirray.prepare import PrepareConfig, pipeline, prepare
 from cirray.prepare.pipeline import draft_manifest
-from cirray.storage import FileStat, Location, Root
+from cirray.storage import FileStat, Location, Root, code_fingerprint
 
 SOURCE = Location.parse("/nowhere/source")
 CONFIG = PrepareConfig.of("css-2d")
@@ -89,3 +94,61 @@ def test_a_source_that_is_not_there_is_an_error_and_leaves_nothing(tmp_path: Pat
 def test_the_room_imports_without_ray() -> None:
     code = "import sys, cirray.prepare, cirray.datasets; sys.exit('ray' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_another_etag_is_another_dataset_and_with_it_the_time_does_not_count() -> None:
+    tagged = [FileStat("a.png", 10, 1, "e1"), FileStat("b.png", 20, 2, "e2")]
+    assert digest([tagged[0], replace(tagged[1], etag="e3")]) != digest(tagged)
+    assert digest([tagged[0], replace(tagged[1], modified_ns=3)]) == digest(tagged)
+
+
+@pytest.mark.parametrize("module", ["cirray.datasets.readers", "cirray.datasets.pictures", "cirray.prepare.checks"])
+def test_other_code_is_another_dataset(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    before = digest()
+
+    def changed(*modules: str) -> str:
+        return "changed" if module in modules else code_fingerprint(*modules)
+
+    monkeypatch.setattr(pipeline, "code_fingerprint", changed)
+    assert digest() != before
+
+
+def test_the_code_of_a_reader_counts_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {
+        number: type("Mine", (Css2d,), {"read": read, "__module__": __name__})
+        for number, read in enumerate((lambda self, source: None, lambda self, source: 1))
+    }
+    monkeypatch.setattr(inspect, "getsource", lambda kind: f"source of {kind.read.__code__.co_consts}")
+    monkeypatch.setitem(sys.modules, "a_notebook", ModuleType("a_notebook"))
+    found = []
+    for kind in kinds.values():
+        kind.__module__ = "a_notebook"
+        monkeypatch.setitem(readers._entries, "css-2d", kind)
+        found.append(digest())
+    assert found[0] != found[1]
+
+
+def test_what_changed_since_it_was_listed_is_told(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / name).write_bytes(b"1")
+    source = Source.open(Location.parse(str(tmp_path)))
+    source.read("a")
+    for name in ("a", "b", "d"):
+        (tmp_path / name).write_bytes(b"2")
+        os.utime(tmp_path / name, (1, 1))
+    (tmp_path / "c").unlink()
+    assert source.changed_since(["b", "c"]) == ["a", "b", "c"]  # nobody read d
+
+
+def test_what_is_made_of_a_source_is_no_part_of_it(tmp_path: Path) -> None:
+    for path in ("a.png", "datasets/x.parquet", "out/runs/r", "out/datasets/x/y", "out/b.png"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"1")
+    place = Location.parse(str(tmp_path))
+
+    def listed(root: Location) -> list[str]:
+        return [file.path for file in Source.open(place, Root(root).shelves_in(place)).files]
+
+    assert listed(place) == ["a.png", "out/b.png", "out/datasets/x/y", "out/runs/r"]
+    assert listed(place / "out") == ["a.png", "datasets/x.parquet", "out/b.png"]
+    assert len(listed(Location.parse(str(tmp_path) + "-beside"))) == len(listed(Location.parse("/"))) == 5

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cirray.errors import StorageError
-from cirray.storage import Location
+from cirray.storage import Location, s3
 
 
 @pytest.mark.parametrize(
@@ -120,3 +122,65 @@ def test_keys_with_signs_of_uris_are_taken_as_they_stand(key: str, bucket: str) 
     assert pickle.loads(pickle.dumps(place)) == place
     place.write(key.encode())
     assert place.read() == key.encode()
+
+
+ODD_KEYS = [
+    "a b+c%20d&e=f.png",
+    "赤い/ドレス.png",
+    "emoji 👗.png",
+    "quote'\"<>.png",
+    "dots/../up.png",
+    "a//b.png",
+    "x\x01y.png",
+]
+
+
+def test_every_key_of_a_bucket_is_listed_with_its_etag(bucket: str, tmp_path: Path) -> None:
+    place = Location.parse(f"{bucket}/{tmp_path.name}")
+    name = bucket.removeprefix("s3://")
+    put = s3.client().put_object
+    taken = {}
+    for key in [*ODD_KEYS, "folder/"]:
+        try:
+            taken[key] = put(Bucket=name, Key=f"{tmp_path.name}/{key}", Body=key.encode())["ETag"].strip('"')
+        except ClientError:  # not every store takes every key
+            continue
+    assert len(taken) >= 5
+    found = {file.path: file.etag for file in place.files()}
+    # This store takes two slashes for one.
+    assert found == {key.replace("//", "/"): etag for key, etag in taken.items() if not key.endswith("/")}
+    for key in taken:
+        if not key.endswith("/"):
+            assert (place / key).read() == key.encode()
+    with pytest.raises(StorageError, match="cannot be written"):
+        (place / "x//y").write(b"1")
+
+
+def test_in_a_bucket_the_content_counts_and_not_the_time(bucket: str, tmp_path: Path) -> None:
+    place = Location.parse(f"{bucket}/{tmp_path.name}")
+    (place / "x").write(b"red")
+    (first,) = place.files()
+    (place / "x").write(b"red")
+    (again,) = place.files()
+    (place / "x").write(b"sky")  # in the same second, and as long
+    (other,) = place.files()
+    assert again.identity == first.identity != other.identity
+
+
+def test_folders_in_folders_without_end_are_listed(tmp_path: Path) -> None:
+    place, depth = str(tmp_path), 1500
+    descriptor = os.open(place, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d", dir_fd=descriptor)
+        inner = os.open("d", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(os.open("x", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
+    os.close(descriptor)
+    assert [file.path for file in Location.parse(place).files()] == ["d/" * depth + "x"]
+    subprocess.run(["rm", "-rf", f"{place}/d"], check=True)  # pytest's own removal goes by recursion
+
+
+def test_a_bucket_that_does_not_exist_cannot_be_listed(bucket: str) -> None:
+    with pytest.raises(StorageError, match="no-such-bucket-at-all cannot be listed"):
+        list(Location.parse("s3://no-such-bucket-at-all").files())

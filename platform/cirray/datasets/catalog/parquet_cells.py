@@ -43,14 +43,14 @@ def parquet_columns(
     """
     try:
         with pq.ParquetFile(io.BytesIO(data)) as file:
-            schema = file.schema_arrow
-            present = [column for column in schema.names if column in wanted]
+            present = [column for column in file.schema_arrow.names if column in wanted]
+            # A nested column has its values under names of their own, and none under this one.
+            flat = [field.name for field in file.schema_arrow if not pa.types.is_nested(field.type)]
             _check_size(file.metadata, name)
         if len(set(present)) < len(present):
             return present, iter(())
         # A text that comes again and again is kept once.
-        texts = [column for column in present if pa.types.is_string(schema.field(column).type)]
-        table = table_from(data, present, read_dictionary=texts)
+        table = table_from(data, present, read_dictionary=[name for name in present if name in flat])
         cells = [
             [cell for chunk in table[column].chunks for cell in _cells(chunk, column in lists)] for column in present
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -80,10 +81,21 @@ def _attribute_slots(items: ItemValues, changed: str, fixed: Sequence[str] | Non
 def _word_slots(items: ItemValues) -> list[_Slot]:
     slots = []
     for place, (item_id, caption) in enumerate(zip(items.ids, items.captions, strict=True)):
-        words = tuple(caption.split())
+        words = caption.split()
+        # Hashes of what is before and behind each word: written out, the rests of a text of n words are n² words.
+        before, behind = _running(words), _running(words[::-1])[::-1]
         for at, word in enumerate(words):
-            slots.append(_Slot(item_id, word, f"word-{at}", (at, *words[:at], None, *words[at + 1 :]), place))
+            slots.append(_Slot(item_id, word, f"word-{at}", (at, before[at], behind[at + 1]), place))
     return slots
+
+
+def _running(words: Sequence[str]) -> list[bytes]:
+    """Return a hash of the first n words, for each n from 0 on."""
+    found = [b""]
+    for word in words:
+        # Hashed again, hashes are as long as one another, so that no text can be read in two ways.
+        found.append(hashlib.blake2b(found[-1] + word.encode(), digest_size=16).digest())
+    return found
 
 
 def _drawn(

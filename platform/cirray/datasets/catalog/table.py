@@ -16,6 +16,9 @@ from cirray.errors import DataError
 MAX_CELL = 10_000
 """Characters that an id, a path or a caption may have; no text encoder reads as many."""
 
+MAX_REJECTS = 1_000_000
+"""Rows of one table that are kept as rejects. What has more is no table, and would be many times larger in memory."""
+
 _SHOWN = 120
 _NOT_TEXT = ("\x00", "\ufffd")
 
@@ -98,10 +101,16 @@ def _check_header(table: str, present: Sequence[str], required: Sequence[str], w
 def _sound(records: Iterator[Record], wanted: Sequence[str], places: Sequence[int], width: int, kind: str) -> Rows:
     """Return the cells at `places` of each record of `width` cells that are all of use, and the others as rejects."""
     columns: list[list[str]] = [[] for _ in wanted]
-    numbers, rejects = [], []
+    numbers: list[int] = []
+    rejects: list[dict[str, str]] = []
     for number, record in records:
         if not isinstance(record, Flaw) and len(record) != width:
             record = Flaw(MALFORMED_ROW, f"{len(record)} cells, where the header has {width}")
+        if len(rejects) >= MAX_REJECTS:
+            raise DataError(
+                f"More than {MAX_REJECTS:,} rows cannot be read; the last is {rejects[-1]['detail']}.",
+                hint="Check that it is a table, and the reader's delimiter and encoding.",
+            )
         if isinstance(record, Flaw):
             rejects.append(
                 {"kind": kind, "id": "", "reason": record.reason, "detail": f"row {number}: {record.detail}"}

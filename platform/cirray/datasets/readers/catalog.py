@@ -37,7 +37,8 @@ class Catalog(Reader):
             StorageError: a table cannot be read.
         """
         rows = read_rows(source, _table_path(source, self.config), self.config, "item", self.config.columns())
-        items = items_table(_item_rows(rows, self.config))
+        items = items_table(_item_rows(rows, self.config, source))
+        _check_rules(self.config, items, source)
         usable = _usable(items, source)
         triplets = {
             split: make_triplets(_values_of(usable, split, self.config.attributes), rule)
@@ -71,7 +72,7 @@ def _table_path(source: Source, config: CatalogConfig) -> str:
     return found[0]
 
 
-def _item_rows(rows: Rows, config: CatalogConfig) -> list[dict[str, Any]]:
+def _item_rows(rows: Rows, config: CatalogConfig, source: Source) -> list[dict[str, Any]]:
     columns, count = rows.columns, len(rows.numbers)
     ids = columns[config.id_column]
     described = {name: [text.lower() for text in cells] for name, cells in columns.items()}
@@ -89,7 +90,8 @@ def _item_rows(rows: Rows, config: CatalogConfig) -> list[dict[str, Any]]:
     return [
         {
             "item_id": item_id,
-            "path": posixpath.normpath(path) if path else path,
+            # As it stands where there is such a file: the key of an object may have what in a path says nothing.
+            "path": path if not path or path in source else posixpath.normpath(path),
             "label": label,
             "caption": caption,
             "category": category,
@@ -122,6 +124,18 @@ def _values_of(items: list[dict[str, Any]], split: str, attributes: Sequence[str
     own = [item for item in items if split in item["splits"]]
     values = {name: [item["attributes"][place] for item in own] for place, name in enumerate(attributes)}
     return ItemValues([item["item_id"] for item in own], [item["caption"] for item in own], values)
+
+
+def _check_rules(config: CatalogConfig, items: pa.Table, source: Source) -> None:
+    """Make sure that the splits that rules are for can have items: of any other, no triplets would come."""
+    named = {split for splits in items["splits"].to_pylist() for split in splits}
+    known = named if config.split_column else {TRAIN, TEST}
+    if items.num_rows and (unknown := sorted(config.triplets.keys() - known)):
+        raise DataError(
+            f"`triplets` has rules for {', '.join(unknown)}, but {source} has the splits "
+            f"{', '.join(sorted(known)[:20]) or 'none'}.",
+            hint="Check `split_column`; without it, the splits are train and test.",
+        )
 
 
 def _check_disjoint(given: dict[str, pa.Table], made: dict[str, pa.Table]) -> None:

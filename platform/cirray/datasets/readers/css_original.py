@@ -9,7 +9,6 @@ images/css_train_000000.png …           rendered in 3D, 180 x 120
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any, Literal
@@ -28,6 +27,19 @@ from cirray.errors import DataError
 
 READER: Literal["css-original"] = "css-original"
 FILE = "css_toy_dataset_novel2_small.dup.npy"
+
+MAX_ENTRIES = 200_000
+"""Scenes, changes and labels of a split; the released file has a tenth of that. A list that refers to another one a
+million times is a file of megabytes, and would be more rows than any memory holds."""
+
+MAX_PARTS = 100
+"""Objects of one scene, and references or targets of one change."""
+
+MAX_TEXT = 1000
+"""Characters of a text or a label."""
+
+FAR = 1e6
+"""No object stands so far out of its picture; a whole number may be too large to be turned into another."""
 
 TWO_D: dict[str, Shape] = {"cube": "rectangle", "sphere": "circle", "cylinder": "triangle"}
 """CLEVR's names of the solids, and the 2D names that the texts of CSS have for them."""
@@ -85,7 +97,7 @@ def _items(part: dict[str, Any], split: Split, folder: str, place: str) -> Itera
     if len(labels) != len(scenes):
         raise DataError(f"{place}, has {len(scenes):,} scenes in objects_img, but {len(labels):,} labels.")
     for index, (scene, label) in enumerate(zip(scenes, labels, strict=True)):
-        if not isinstance(label, int | str):
+        if not _is_short(label):
             raise DataError(f"{place}, labels[{index}] is a {type(label).__name__}, where a number was expected.")
         yield {
             "item_id": item_id(split, index),
@@ -102,9 +114,10 @@ def _triplets(mods: list[Any], split: Split, place: str) -> Iterator[dict[str, A
         record = mod if isinstance(mod, dict) else {}
         text = record.get("to_str")
         references, targets = _ids(record.get("from")), _ids(record.get("to"))
-        if not isinstance(mod, dict) or not isinstance(references, list) or not isinstance(targets, list):
+        lists = isinstance(references, list) and isinstance(targets, list)
+        if not isinstance(mod, dict) or not lists or max(len(references), len(targets)) > MAX_PARTS:
             raise DataError(
-                f"{place}, mods[{number}] is not a change with lists of ids 'from' and 'to'.",
+                f"{place}, mods[{number}] is not a change with lists of at most {MAX_PARTS} ids 'from' and 'to'.",
                 hint="Check that the file is complete.",
             )
         # What has no partner, no text or no such picture becomes a reject of its own.
@@ -112,15 +125,22 @@ def _triplets(mods: list[Any], split: Split, place: str) -> Iterator[dict[str, A
             yield {
                 "query_id": f"css_{split}_m{number:05d}_{turn}",
                 "reference_id": _item(split, reference),
-                "texts": [text] if isinstance(text, str) else [],
+                "texts": [text] if isinstance(text, str) and _is_short(text) else [],
                 "target_id": _item(split, target),
             }
 
 
 def _item(split: Split, index: Any) -> str:
-    if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
+    if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < MAX_ENTRIES:
         return item_id(split, index)
-    return f"css_{split}_{str(index)[:40]}"
+    # Of anything but a number or a text only the kind: written out, a list may be of any length.
+    shown = str(index)[:40] if isinstance(index, float) or _is_short(index) else type(index).__name__
+    return f"css_{split}_{shown}"
+
+
+def _is_short(value: Any) -> bool:
+    """Return whether a value is a text or a whole number that is not too long."""
+    return (isinstance(value, str) and len(value) <= MAX_TEXT) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 def _ids(value: Any) -> Any:
@@ -131,6 +151,8 @@ def _caption(scene: Any, place: str) -> str:
     scene = _ids(scene)
     if not isinstance(scene, list | tuple):
         raise DataError(f"{place} is a {type(scene).__name__}, where a list of objects was expected.")
+    if len(scene) > MAX_PARTS:
+        raise DataError(f"{place} has {len(scene):,} objects; at most {MAX_PARTS} are allowed.")
     words = [_words(shown, f"{place}[{number}]") for number, shown in enumerate(scene)]
     return ", ".join(text for _, text in sorted(words)) or "no objects"
 
@@ -147,7 +169,7 @@ def _words(shown: Any, place: str) -> tuple[int, str]:
         or color not in COLORS
         or size not in SIZES
         or not placed
-        or not all(isinstance(part, int | float) and math.isfinite(part) for part in position)
+        or not all(isinstance(part, int | float) and abs(part) < FAR for part in position)
     ):
         raise DataError(
             f"{place} is not an object with a size ({', '.join(SIZES)}), color ({', '.join(COLORS)}), shape "
@@ -159,11 +181,13 @@ def _words(shown: Any, place: str) -> tuple[int, str]:
     return found.cell_index, f"a {size} {color} {shape} at {found.cell}"
 
 
-def _get(values: Any, key: str, kind: type, place: str) -> Any:
+def _get(values: Any, key: str, kind: type[list[Any]] | type[dict[str, Any]], place: str) -> Any:
     """Return a part of the file; an array counts as the list of its values."""
     value = _ids(values.get(key)) if isinstance(values, dict) else None
     if not isinstance(value, kind):
         raise DataError(
             f"{place}, has no {key!r} that is a {kind.__name__}.", hint="Check that it is the released CSS file."
         )
+    if len(value) > MAX_ENTRIES:
+        raise DataError(f"{place}, {key}, has {len(value):,} entries; at most {MAX_ENTRIES:,} are allowed.")
     return value

@@ -130,8 +130,8 @@ class WorldReader(Reader):
             )
         _read_marker(world, source.place)
         return SourceTables(
-            items=read_table(source.place / "items.parquet", SOURCE_ITEMS),
-            triplets={split: read_table(source.place / _triplets_file(split), TRIPLETS) for split in SPLITS},
+            items=read_table(source.file("items.parquet"), SOURCE_ITEMS),
+            triplets={split: read_table(source.file(_triplets_file(split)), TRIPLETS) for split in SPLITS},
         )
 
 

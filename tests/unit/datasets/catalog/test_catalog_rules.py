@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,3 +99,17 @@ def test_a_large_group_is_drawn_from_without_writing_all_of_it_out() -> None:
     ids = [f"{place:06d}" for place in range(200_000)]
     items = ItemValues(ids, [""] * len(ids), {"a": [str(place % 2000) for place in range(len(ids))]})
     assert len(asked(items, AttributeRule(rule="attribute", limit=10))) == 10
+
+
+def test_a_caption_of_thousands_of_words_takes_little_memory() -> None:
+    words = ["word"] * 4000
+    captions = [" ".join([*words, last]) for last in ("red", "blue")]
+    tracemalloc.start()
+    found = asked(ItemValues(["0", "1"], captions, {}), CaptionWordRule(rule="caption-word"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [(text, target) for _, _, text, target in found] == [
+        ("replace red with blue", "1"),
+        ("replace blue with red", "0"),
+    ]
+    assert peak < 32 << 20

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from cirray.config import from_mapping
 from cirray.datasets import Source, SourceTables
 from cirray.datasets.catalog import MAX_CELL, CatalogConfig
+from cirray.datasets.catalog import table as catalog_table
 from cirray.datasets.readers.catalog import Catalog
+from cirray.datasets.source import MAX_TABLE_BYTES
 from cirray.errors import CirrayError, ConfigError, DataError
 from cirray.prepare.checks import check_items, check_splits, check_triplets
 from cirray.storage import FileStat, Location
@@ -332,3 +334,48 @@ def test_damaged_parquet_files_are_tables_or_errors(
     except CirrayError:
         return
     assert tables.items.num_rows + tables.rejects.num_rows <= 2
+
+
+@pytest.mark.timeout(40)
+def test_records_without_end_are_given_up(tmp_path: Path) -> None:
+    """Each line ends a cell and begins another: read from any of them, the record goes on to the end of the file."""
+    table = b"id,image,title\n" + b'x","\n' * 20_000 + b"1,a.jpg,red\n"
+    tables = read(tmp_path, table)
+    assert ids(tables) == ["1"]
+    assert tables.rejects.num_rows == 20_000
+
+
+def test_a_record_may_have_many_lines(tmp_path: Path) -> None:
+    lines = "\n".join(f"line {number}" for number in range(900))
+    tables = read(tmp_path, f'id,image,title\n1,a.jpg,"{lines}"\n2,b.jpg,red\n'.encode())
+    assert ids(tables) == ["1", "2"]
+
+
+def test_what_is_no_table_at_all_ends_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_table, "MAX_REJECTS", 50)
+    with pytest.raises(DataError, match="More than 50 rows cannot be read"):
+        read(tmp_path, b"id,image,title\n" + b"junk\n" * 51)
+
+
+def test_a_table_larger_than_memory_is_refused_unread(tmp_path: Path) -> None:
+    files = (FileStat("catalog.csv", MAX_TABLE_BYTES + 1, 0),)
+    with pytest.raises(DataError, match=r"catalog\.csv has 2,147,483,649 bytes"):
+        Catalog(CatalogConfig()).read(Source(Location.parse(str(tmp_path)), files))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"triplets": {"tset": {"rule": "caption-word"}}}, "rules for tset, .* the splits test, train"),
+        ({"split_column": "title", "triplets": {"train": {"rule": "caption-word"}}}, "rules for train"),
+    ],
+)
+def test_rules_for_a_split_that_there_is_not_are_told(tmp_path: Path, settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        read(tmp_path, GOOD.encode(), **settings)
+
+
+def test_a_key_with_two_slashes_is_a_key(tmp_path: Path) -> None:
+    listed = source_of(tmp_path, catalog_csv=b"id,image\n1,x//a.jpg\n2,.//a.jpg\n")
+    source = Source(listed.place, (*listed.files, FileStat("x//a.jpg", 9, 0)))
+    assert Catalog(CatalogConfig()).read(source).items["path"].to_pylist() == ["x//a.jpg", "a.jpg"]

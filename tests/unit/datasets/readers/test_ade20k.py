@@ -9,6 +9,7 @@ import pytest
 from cirray.datasets.readers.ade20k import Ade20k, Ade20kConfig
 from cirray.datasets.source import Source, SourceTables
 from cirray.errors import DataError
+from cirray.prepare.checks import check_items
 from cirray.storage import Location
 
 ATTRIBUTES = """001 # 0 # 0 # wall # wall # ""
@@ -124,3 +125,9 @@ def test_a_malformed_line_is_named(tmp_path: Path) -> None:
 def test_a_source_without_scenes_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no pictures training/<scene>/ADE_….jpg.*full ADE20K release"):
         read(Source.open(Location.parse(str(tmp_path))))
+
+
+def test_half_a_character_is_a_bad_encoding_and_no_crash(tmp_path: Path) -> None:
+    source = write_2021(tmp_path, '{"annotation": {"object": [{"name": "sky \\ud800"}]}}')
+    (reject,) = check_items(read(source).items, source.sizes).rejects
+    assert (reject.id, reject.reason) == ("ADE_train_00000001", "bad-encoding")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cirray.datasets.readers.css_original import CssOriginal, CssOriginalConfig
+from cirray.datasets.readers.css_original import MAX_ENTRIES, MAX_PARTS, CssOriginal, CssOriginalConfig
 from cirray.datasets.source import Source, SourceTables
 from cirray.errors import DataError
 from cirray.prepare.checks import check_triplets
@@ -197,3 +197,45 @@ def test_a_file_that_would_run_something_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=f"has no {FILE}"):
         CssOriginal(CssOriginalConfig()).read(Source.open(Location.parse(str(tmp_path))))
+
+
+def test_numbers_and_lists_beyond_all_sense_are_refused_or_rejected(tmp_path: Path) -> None:
+    """Written out, the number has five thousand digits, and the list a billion entries."""
+    huge, nested = b"\x8b" + struct.pack("<i", 3000) + b"\x01" * 3000, b"(]q\x05" + b"(h\x05h\x05l" * 30 + b"t"
+    for planted in (huge, nested):
+        value = world()
+        value["train"]["mods"] += [mod("make it red", [-77], [1])]
+        data = python_2_npy(value).replace(python_2_pickle(-77), planted)
+        (tmp_path / FILE).write_bytes(data)
+        tables = CssOriginal(CssOriginalConfig()).read(Source.open(Location.parse(str(tmp_path))))
+        checked = check_triplets("train", tables.triplets["train"], set(tables.items["item_id"].to_pylist()))
+        assert [reject.reason for reject in checked.rejects] == ["unknown-reference"]
+    for keys in (("labels", 0), ("objects_img", 1, 0, "pos", 0)):
+        value = world()
+        place: Any = value["train"]
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = -77
+        (tmp_path / FILE).write_bytes(python_2_npy(value).replace(python_2_pickle(-77), huge))
+        with pytest.raises(DataError, match=rf"train, {keys[0]}"):
+            CssOriginal(CssOriginalConfig()).read(Source.open(Location.parse(str(tmp_path))))
+
+
+@pytest.mark.parametrize(
+    ("keys", "length", "message"),
+    [
+        (("objects_img", 0), MAX_PARTS, r"objects_img\[0\] has 101 objects"),
+        (("mods", 0, "from"), MAX_PARTS, r"mods\[0\] is not a change with lists of at most 100"),
+        (("objects_img",), MAX_ENTRIES, "has 200,001 entries"),
+    ],
+)
+def test_lists_that_would_multiply_are_refused(
+    tmp_path: Path, keys: tuple[Any, ...], length: int, message: str
+) -> None:
+    value: Any = world()
+    place = value["train"]
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = [0] * (length + 1)
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, value)

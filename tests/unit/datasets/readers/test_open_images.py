@@ -109,3 +109,9 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / NARRATIVES).unlink()
     with pytest.raises(DataError, match=f"no file {NARRATIVES}"):
         read(Source.open(source.place))
+
+
+def test_half_a_character_is_a_bad_encoding_and_no_crash(tmp_path: Path) -> None:
+    source = write(tmp_path, narratives=json.dumps({"image_id": f"{0:016x}", "caption": "red \ud800"}) + "\n")
+    (reject,) = check_items(read(source).items, source.sizes).rejects
+    assert (reject.id, reject.reason) == (f"{0:016x}", "bad-encoding")
