@@ -3,13 +3,16 @@ PYTHON ?= python3
 ROOT ?= demo
 BIN = .venv/bin
 
-.PHONY: install demo serve test test-all lint format lock
+.PHONY: install install-all demo serve test test-all lint format lock
 .DEFAULT_GOAL := demo
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --requirement requirements.lock && $(BIN)/pip install --quiet --no-deps --editable . && touch $@
 
 install: .venv/installed
+
+install-all: install
+	$(BIN)/pip install --quiet --requirement requirements-all.lock
 
 demo: install
 	$(BIN)/cirray demo --root $(ROOT) $(ARGS)
@@ -29,5 +32,7 @@ lint: install
 format: install
 	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate pyproject.toml
+
 lock: install
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-header --no-annotate --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra dev --output-file requirements.lock && $(LOCK) --all-extras --constraint requirements.lock --output-file requirements-all.lock

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from cirray.composers import Retriever
+from cirray.batches import samplers
+from cirray.composers import Retriever, composers
 from cirray.config import override
+from cirray.encoders import Vocabulary, no_initial_weights
+from cirray.errors import ConfigError
+from cirray.objectives import Objective
 from cirray.recipes import RunConfig, recipes
 from tests.small_models import VOCABULARY
+
+EXTRAS = {"open-clip": "open_clip", "timm": "timm", "sentence": "tokenizers"}
+"""Encoders that need an extra, and the package that it brings."""
 
 
 @pytest.fixture(params=list(recipes))
@@ -18,16 +26,42 @@ def name(request: pytest.FixtureRequest) -> str:
 def test_it_returns_a_complete_run_under_its_own_name(name: str) -> None:
     config = recipes[name]()
     assert config.name == name
+    assert config.dataset == name.partition("/")[0]
+    assert config.training.sampler.name in samplers
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
 
 
-def test_its_model_can_be_built(name: str) -> None:
-    assert Retriever(recipes[name]().model, VOCABULARY).dim > 0
+def test_its_model_and_objective_can_be_built(name: str) -> None:
+    config = recipes[name]()
+    for encoder in (config.model.image_encoder.name, config.model.text_encoder.name):
+        if encoder in EXTRAS:
+            pytest.importorskip(EXTRAS[encoder])
+    vocabulary = VOCABULARY
+    if config.model.tokenizer in EXTRAS or config.model.tokenizer == "minilm":
+        vocabulary = Vocabulary.of(["red"], config.model.tokenizer)
+    # Sizes are checked, and no weight takes up room or is drawn.
+    with torch.device("meta"), no_initial_weights():
+        model = Retriever(config.model, vocabulary)
+        Objective(config.objective, model)
+    assert model.dim > 0
 
 
 def test_any_field_can_be_set(name: str) -> None:
-    wanted = ["training.epochs=3", "model.preprocessing.width=96", "objective.retrieval.weight=2"]
+    role = next(iter(recipes[name]().objective))
+    wanted = ["training.epochs=90", "model.preprocessing.width=96", f"objective.{role}.weight=2"]
     config = override(recipes[name](), wanted)
-    assert config.training.epochs == 3
+    assert config.training.epochs == 90
     assert config.model.preprocessing.width == 96
-    assert config.objective["retrieval"].weight == 2
+    assert config.objective[role].weight == 2
+
+
+def test_every_composer_has_a_recipe() -> None:
+    assert {make().model.composer.name for make in (recipes[name] for name in recipes)} == set(composers)
+
+
+def test_an_epoch_without_a_loss_is_refused() -> None:
+    with pytest.raises(ConfigError, match="No loss of the objective counts in epoch 3 of 4"):
+        override(
+            recipes["css-2d/concat"](),
+            ["training.epochs=4", "objective.retrieval.last_epoch=2"],
+        )

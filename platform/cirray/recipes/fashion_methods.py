@@ -1,0 +1,207 @@
+"""The runs of RTIC, CurlingNet, SAC, JVSM and CLIP4Cir's Combiner, each with its own paper's setting.
+
+What our settings cannot say is left out: RTIC's affine augmentation and its 1,100-dimensional GloVe (set
+model.text_encoder.words), SAC's halving on a plateau (here every ten epochs, our own choice, as are its sizes of
+pictures and its number of epochs), JVSM's encoder and length (inferred from VAL, by the same author), CLIP4Cir's
+first stage, which fine-tunes CLIP: give the weights of both towers as files.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from cirray.batches import (
+    CaptionPairsConfig,
+    HorizontalFlipConfig,
+    ResizedCropConfig,
+    ShuffleConfig,
+)
+from cirray.composers import ModelConfig
+from cirray.composers.combiner import CombinerConfig
+from cirray.composers.curling_net import CurlingNetConfig
+from cirray.composers.jvsm import JvsmConfig
+from cirray.composers.rtic import RticConfig
+from cirray.composers.sac import SacConfig
+from cirray.encoders import Preprocessing
+from cirray.encoders.images.mobilenet import MobileNetConfig
+from cirray.encoders.images.open_clip_model import PIXEL_MEAN, PIXEL_STD, OpenClipModelConfig
+from cirray.encoders.images.resnet import ResNetConfig
+from cirray.encoders.images.timm_model import TimmModelConfig
+from cirray.encoders.texts.bigru import CurlingNetTextConfig
+from cirray.encoders.texts.gru import GruConfig
+from cirray.encoders.texts.max_pooled import LstmMaxConfig
+from cirray.encoders.texts.open_clip_text import OpenClipTextConfig
+from cirray.objectives.additive_margin import AdditiveMarginConfig
+from cirray.objectives.batch_classification import BatchClassificationConfig
+from cirray.objectives.jvsm_compositional import JvsmCompositionalConfig
+from cirray.objectives.sac_consistency import SacConsistencyConfig
+from cirray.objectives.sac_discriminator import SacDiscriminatorConfig
+from cirray.objectives.sac_triplet import SacTripletConfig
+from cirray.recipes.run import RunConfig, TrainingConfig, recipes
+from cirray.recipes.setting import epochs_of
+
+_CROP_224_OF_256 = ResizedCropConfig(scale=(0.766, 0.766), ratio=(1.0, 1.0))
+
+
+@recipes.register("fashioniq/rtic")
+def rtic() -> RunConfig:
+    """Return RTIC's run in its unified environment."""
+    return RunConfig(
+        name="fashioniq/rtic",
+        dataset="fashioniq",
+        model=ModelConfig(
+            preprocessing=Preprocessing(fit="pad"),
+            tokenizer="rtic",
+            on_unknown="keep",
+            image_encoder=ResNetConfig(depth=50, weights="torchvision"),
+            text_encoder=LstmMaxConfig(word_dim=1100, state_dim=1024, dim=1024),
+            composer=RticConfig(),
+        ),
+        objective={"retrieval": BatchClassificationConfig(direction="to-queries")},
+        training=TrainingConfig(
+            epochs=100,
+            batch_size=32,
+            joiner=" [SEP] ",
+            augmentations=(_CROP_224_OF_256, HorizontalFlipConfig()),
+            optimizer="sgd",
+            learning_rate=0.01,
+            image_encoder_rate=0.1,
+            weight_decay=1e-6,
+            schedule="step",
+            decay=0.7071,
+            decay_every=10.0,
+            warmup=0.0,
+            gradient_clip=None,
+        ),
+    )
+
+
+@recipes.register("fashioniq/curling-net")
+def curling_net() -> RunConfig:
+    """Return CurlingNet's run, without its attribute experts."""
+    return RunConfig(
+        name="fashioniq/curling-net",
+        dataset="fashioniq",
+        model=ModelConfig(
+            preprocessing=Preprocessing(),
+            tokenizer="curlingnet",
+            image_encoder=TimmModelConfig(model="densenet169"),
+            text_encoder=CurlingNetTextConfig(),
+            composer=CurlingNetConfig(),
+        ),
+        objective={"retrieval": AdditiveMarginConfig(margin=0.3)},
+        training=TrainingConfig(
+            epochs=100,
+            batch_size=16,
+            joiner=" <and> ",
+            augmentations=(_CROP_224_OF_256, HorizontalFlipConfig()),
+            optimizer="adam",
+            amsgrad=True,
+            learning_rate=1e-4,
+            weight_decay=0.0,
+            schedule="step",
+            decay=0.95,
+            decay_every=1.0,
+            warmup=0.0,
+            gradient_clip=None,
+        ),
+    )
+
+
+def sac(dataset: str) -> RunConfig:
+    """Return SAC's run on one dataset."""
+    return RunConfig(
+        name=f"{dataset}/sac",
+        dataset=dataset,
+        model=ModelConfig(
+            preprocessing=Preprocessing(),
+            image_encoder=ResNetConfig(depth=50, levels=(3, 4), weights="torchvision"),
+            text_encoder=GruConfig(),
+            composer=SacConfig(),
+        ),
+        objective={
+            "retrieval": SacTripletConfig(),
+            "discriminator": SacDiscriminatorConfig(weight=0.6),
+            "consistency": SacConsistencyConfig(weight=0.1),
+        },
+        training=TrainingConfig(
+            epochs=60,
+            batch_size=32,
+            frozen_epochs=10,
+            optimizer="adam",
+            learning_rate=1e-3,
+            weight_decay=0.0,
+            schedule="step",
+            decay=0.5,
+            decay_every=10.0,
+            warmup=0.0,
+            gradient_clip=None,
+        ),
+    )
+
+
+JVSM_STEPS = {"fashion200k": 160_000, "fashioniq": 50_000, "ut-zap50k": 50_000}
+
+
+def jvsm(dataset: str) -> RunConfig:
+    """Return JVSM's run on one dataset."""
+    pairs = dataset == "fashion200k"
+    return RunConfig(
+        name=f"{dataset}/jvsm",
+        dataset=dataset,
+        model=ModelConfig(
+            preprocessing=Preprocessing(),
+            image_encoder=MobileNetConfig(version="v2", weights="torchvision"),
+            text_encoder=LstmMaxConfig(word_dim=512, state_dim=1024, dim=512),
+            composer=JvsmConfig(),
+        ),
+        objective={"retrieval": JvsmCompositionalConfig()},
+        training=TrainingConfig(
+            epochs=epochs_of(JVSM_STEPS[dataset], 32, dataset),
+            batch_size=32,
+            sampler=CaptionPairsConfig() if pairs else ShuffleConfig(),
+            augmentations=(HorizontalFlipConfig(),),
+            optimizer="adam",
+            learning_rate=2e-4,
+            weight_decay=0.0,
+            schedule="constant",
+            warmup=0.0,
+            gradient_clip=None,
+        ),
+    )
+
+
+def combiner(dataset: str) -> RunConfig:
+    """Return the second stage of CLIP4Cir on one dataset: both towers of CLIP keep still."""
+    return RunConfig(
+        name=f"{dataset}/combiner",
+        dataset=dataset,
+        model=ModelConfig(
+            preprocessing=Preprocessing(height=288, width=288, fit="target-pad", mean=PIXEL_MEAN, std=PIXEL_STD),
+            tokenizer="open-clip",
+            image_encoder=OpenClipModelConfig(),
+            text_encoder=OpenClipTextConfig(trainable=False),
+            composer=CombinerConfig(),
+        ),
+        objective={"retrieval": BatchClassificationConfig(scale=10.0, learn_scale=False)},
+        training=TrainingConfig(
+            epochs=300,
+            batch_size=4096,
+            texts="mixed-anew" if dataset == "fashioniq" else "joined",
+            optimizer="adam",
+            learning_rate=2e-5,
+            image_encoder_rate=0.0,
+            weight_decay=0.0,
+            schedule="constant",
+            warmup=0.0,
+            gradient_clip=None,
+        ),
+    )
+
+
+for _dataset in ("fashioniq", "shoes", "birds-to-words"):
+    recipes.register(f"{_dataset}/sac")(partial(sac, _dataset))
+for _dataset in JVSM_STEPS:
+    recipes.register(f"{_dataset}/jvsm")(partial(jvsm, _dataset))
+for _dataset in ("fashioniq", "cirr"):
+    recipes.register(f"{_dataset}/combiner")(partial(combiner, _dataset))
