@@ -75,7 +75,7 @@ class Sac(Composer):
         "Jandial et al.", "SAC: Semantic Attention Composition for Text-Conditioned Image Retrieval", "WACV", 2022
     )
     needs = ("an image encoder with a map for each of its levels",)
-    explains = ("saliency-1", "saliency-2")
+    explains: tuple[str, ...] = ("saliency-1", "saliency-2")
 
     def __init__(self, config: SacConfig, image: ImageShape, text: TextShape) -> None:
         super().__init__(config, image, text)

@@ -21,15 +21,14 @@ from cirray.encoders.texts.lstm import LstmConfig
 from cirray.encoders.texts.max_pooled import LstmMaxConfig
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "methods.md"
-LEVELS = (2, 3, 4)
 
 MODELS: dict[str, tuple[ComposerConfig, ResNetConfig, Choice, int]] = {
     "tirg-last-fc": (TirgLastFcConfig(), ResNetConfig(depth=18), LstmConfig(), 224),
     "compose-ae": (ComposeAeConfig(), ResNetConfig(depth=18), LstmConfig(), 224),
-    "val": (ValConfig(), ResNetConfig(depth=50, levels=LEVELS), LstmMaxConfig(word_dim=512), 256),
+    "val": (ValConfig(), ResNetConfig(depth=50, levels=(2, 3, 4)), LstmMaxConfig(word_dim=512), 256),
     "val (code's form)": (
         ValConfig(batch_norm=True, rectified_gates=True, split_heads=True),
-        ResNetConfig(depth=50, levels=LEVELS),
+        ResNetConfig(depth=50, levels=(2, 3, 4)),
         LstmMaxConfig(word_dim=512),
         256,
     ),
@@ -41,9 +40,8 @@ MODELS: dict[str, tuple[ComposerConfig, ResNetConfig, Choice, int]] = {
 def without_words(name: str) -> float:
     """Return the millions of weights of a model but for its word vectors."""
     composer, image, text, side = MODELS[name]
-    config = ModelConfig(
-        preprocessing=Preprocessing(height=side, width=side), image_encoder=image, text_encoder=text, composer=composer
-    )
+    preprocessing = Preprocessing(height=side, width=side)
+    config = ModelConfig(preprocessing=preprocessing, image_encoder=image, text_encoder=text, composer=composer)
     with torch.device("meta"), no_initial_weights():
         model = Retriever(config, Vocabulary(tokenizer="tirg", words=("red",)))
     words = sum(weight.numel() for key, weight in model.named_parameters() if key.endswith("words.weight"))
