@@ -47,10 +47,10 @@ def small_retriever(composer: str | ComposerConfig, **settings: Any) -> Retrieve
     return Retriever(small_config(composer, **settings), VOCABULARY)
 
 
-def small_batch(size: int = 4, length: int = 5, seed: int = 1) -> Batch:
+def small_batch(size: int = 4, length: int = 5, seed: int = 1, pixels: tuple[int, int] = (SIZE, SIZE)) -> Batch:
     """Return a batch of random pictures and texts; every third picture has no description."""
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(0, 256, (2, size, SIZE, SIZE, 3), generator=generator, dtype=torch.uint8)
+    images = torch.randint(0, 256, (2, size, *pixels, 3), generator=generator, dtype=torch.uint8)
     tokens = torch.randint(1, len(VOCABULARY), (3, size, length), generator=generator)
     lengths = torch.full((size,), length)
     known = torch.arange(size) % 3 != 2

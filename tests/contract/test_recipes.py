@@ -12,7 +12,8 @@ from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ConfigError
 from cirray.objectives import Objective
 from cirray.recipes import RunConfig, recipes
-from tests.small_models import VOCABULARY
+from cirray.training.trainee import TrainingStep
+from tests.small_models import VOCABULARY, WORDS, small_batch
 
 EXTRAS = {"open-clip": "open_clip", "timm": "timm", "sentence": "tokenizers"}
 """Encoders that need an extra, and the package that it brings."""
@@ -44,6 +45,20 @@ def test_its_model_and_objective_can_be_built(name: str) -> None:
         model = Retriever(config.model, vocabulary)
         Objective(config.objective, model)
     assert model.dim > 0
+
+
+@pytest.mark.parametrize("small", [*recipes.names("css-2d/*"), *recipes.names("fashion-products/*")])
+def test_its_objective_uses_every_weight(small: str) -> None:
+    config = recipes[small]()
+    torch.manual_seed(0)
+    vocabulary = Vocabulary(tokenizer=config.model.tokenizer, words=WORDS)
+    model = Retriever(config.model, vocabulary)
+    step = TrainingStep(model, Objective(config.objective, model)).train()
+    length = 1 if config.model.tokenizer == "whole" else 5
+    batch = small_batch(6, length, pixels=config.model.preprocessing.size)
+    step(batch, 1)[0].backward()
+    # Distributed training waits for a gradient of each, and for ever where none comes.
+    assert [name for name, weight in step.named_parameters() if weight.requires_grad and weight.grad is None] == []
 
 
 def test_any_field_can_be_set(name: str) -> None:
