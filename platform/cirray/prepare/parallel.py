@@ -125,6 +125,9 @@ def _run_in_ray(
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False
     dataset.context.execution_no_progress_timeout_s = NO_PROGRESS_TIMEOUT_S
+    # With a share reserved for each operator, Ray Data hands out one part at a time on a machine of two cores;
+    # without, Ray itself starts a part wherever a CPU is free.
+    dataset.context.op_resource_reservation_enabled = False
     try:
         yield from dataset.iter_rows()
     except (RayError, ExecutionTimeoutError) as error:
