@@ -15,7 +15,7 @@ from cirray.service.runner import check_port
 from cirray.storage import Root
 from tests.service_world import INDEX, MODEL, make_root, put_bundle
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 
 @pytest.fixture

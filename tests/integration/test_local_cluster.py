@@ -21,7 +21,7 @@ from infra.local.nodes import Shape
 from infra.local.object_store import BUCKET, ObjectStore, object_store
 from infra.local.processes import LocalServiceError, is_running, process_with, wait_until
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 RAY = str(Path(sys.executable).with_name("ray"))
 
