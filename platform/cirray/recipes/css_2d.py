@@ -30,7 +30,7 @@ def css_2d(method: str) -> RunConfig:
         dataset="css-2d",
         model=ModelConfig(
             preprocessing=Preprocessing(height=64, width=64),
-            tokenizer=chosen.model.get("tokenizer", "tirg"),
+            tokenizer=chosen.tokenizer,
             image_encoder=SmallCnnConfig(widths=(32, 32, 32), strides=(4, 2, 2)),
             text_encoder=chosen.text_encoder,
             composer=chosen.composer,

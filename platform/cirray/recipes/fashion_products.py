@@ -26,7 +26,7 @@ def fashion_products(method: str) -> RunConfig:
         dataset="fashion-products",
         model=ModelConfig(
             preprocessing=Preprocessing(height=80, width=60),
-            tokenizer=chosen.model.get("tokenizer", "tirg"),
+            tokenizer=chosen.tokenizer,
             image_encoder=SmallCnnConfig(widths=(32, 64, 96, 128), strides=(2, 2, 2, 2)),
             text_encoder=chosen.text_encoder,
             composer=chosen.composer,

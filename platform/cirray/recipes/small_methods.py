@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from cirray.composers import ComposerConfig
 from cirray.composers.attribute_as_operator import AttributeAsOperatorConfig
@@ -50,6 +49,7 @@ from cirray.objectives.text_reconstruction import TextReconstructionConfig
 
 DIM = 128
 TEXT_DIM = 32
+TEXT_ENCODER = LstmConfig(word_dim=TEXT_DIM, dim=TEXT_DIM)
 
 CLASSIFICATION: Mapping[str, LossConfig] = {"retrieval": BatchClassificationConfig()}
 
@@ -61,20 +61,16 @@ class SmallMethod:
     Attributes:
         composer: its settings.
         objective: the paper's losses.
-        model: settings of the model that the method asks for.
+        text_encoder: that the method asks for, or else TIRG's, small.
+        tokenizer: likewise.
         learns: whether it composes at all; the two that do not are done after one epoch.
     """
 
     composer: ComposerConfig
     objective: Mapping[str, LossConfig] = field(default_factory=lambda: CLASSIFICATION)
-    model: Mapping[str, Any] = field(default_factory=dict)
+    text_encoder: Choice = TEXT_ENCODER
+    tokenizer: str = "tirg"
     learns: bool = True
-
-    @property
-    def text_encoder(self) -> Choice:
-        """The text encoder that it asks for, or else TIRG's, small."""
-        chosen: Choice = self.model.get("text_encoder", LstmConfig(word_dim=TEXT_DIM, dim=TEXT_DIM))
-        return chosen
 
 
 _OPERATOR_DIM = 32
@@ -87,14 +83,12 @@ SMALL_METHODS: dict[str, SmallMethod] = {
     "text-only": SmallMethod(TextOnlyConfig(dim=DIM), learns=False),
     "concat": SmallMethod(ConcatConfig(dim=DIM)),
     "show-and-tell": SmallMethod(
-        ShowAndTellConfig(dim=DIM, hidden=DIM), model={"text_encoder": MeanWordsConfig(word_dim=TEXT_DIM)}
+        ShowAndTellConfig(dim=DIM, hidden=DIM), text_encoder=MeanWordsConfig(word_dim=TEXT_DIM)
     ),
     "attribute-as-operator": SmallMethod(
         AttributeAsOperatorConfig(dim=_OPERATOR_DIM),
-        model={
-            "tokenizer": "whole",
-            "text_encoder": MeanWordsConfig(word_dim=_OPERATOR_DIM**2, words=RandomWordsConfig(std=0.0)),
-        },
+        text_encoder=MeanWordsConfig(word_dim=_OPERATOR_DIM**2, words=RandomWordsConfig(std=0.0)),
+        tokenizer="whole",
     ),
     "parameter-hashing": SmallMethod(ParameterHashingConfig(dim=DIM, candidates=1024)),
     "relationship": SmallMethod(_RELATIONSHIP),
