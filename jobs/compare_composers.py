@@ -26,7 +26,7 @@ def main(
     dataset: Annotated[str, typer.Option(help="Whose recipes: css-2d or fashion-products.")] = "css-2d",
     methods: Annotated[str, typer.Option(help="Shell patterns, with commas between them.")] = "*",
     workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = 1,
-    quick: Annotated[bool, typer.Option("--quick", help="A small world of its own, two methods: a minute or so.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Two methods on a small world of its own.")] = False,
     json_path: Annotated[Path | None, typer.Option("--json", help="Where to write the results for programs.")] = None,
     assignments: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE")] = None,
 ) -> None:
