@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Protocol as Interface
 
 import numpy as np
 
-from cirray.datasets.fitting import Fit
-from cirray.datasets.pictures import Pixels
 from cirray.datasets.pixels import PixelSource
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.streaming import open_source
+from cirray.errors import ConfigError
 from cirray.evaluation.candidates import Classes, classes_of
+from cirray.evaluation.model import RetrievalModel
 from cirray.evaluation.protocol import Protocol
 from cirray.evaluation.queries import Query, QuerySet, query_sets
 from cirray.evaluation.ranking import (
@@ -31,33 +30,6 @@ from cirray.evaluation.recall import mean_average_precision_at, recall_at
 BATCH = 512
 
 Metrics = dict[str, float]
-
-
-class RetrievalModel(Interface):
-    """What evaluation needs of a model."""
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """Height and width of its pictures."""
-        ...
-
-    @property
-    def image_fit(self) -> Fit:
-        """How its pictures are brought to that size."""
-        ...
-
-    def embed_pixels(self, pixels: Pixels) -> Floats:
-        """Return the gallery vectors (N, D), unit length, of `pixels` (N, H, W, 3)."""
-        ...
-
-    def compose_pixels(self, pixels: Pixels, texts: Sequence[str]) -> Floats:
-        """Return the queries (N, D), unit length."""
-        ...
-
-    @property
-    def scorer(self) -> Scorer | None:
-        """What scores queries, their texts and gallery vectors, where it is not their dot product."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -104,9 +76,11 @@ def evaluate(
 
     Raises:
         ArtifactError: the dataset has no such split.
+        ConfigError: the protocol classifies, and the model is a re-ranker.
         DataError: the split and the protocol do not go together.
     """
     if protocol.candidates is not None:
+        _check_classifies(model, protocol)
         return _classify(model, dataset, classes_of(dataset, split, protocol.candidates), split, protocol, progress)
     sets = query_sets(dataset, split, protocol)
     found: dict[str, Metrics] = {}
@@ -150,6 +124,15 @@ def _metrics(task: RankingTask, queries: list[Query], of: list[int], protocol: P
 
 def _mean(metrics: list[Metrics]) -> Metrics:
     return {name: float(np.mean([values[name] for values in metrics])) for name in metrics[0]}
+
+
+def _check_classifies(model: RetrievalModel, protocol: Protocol) -> None:
+    if model.scorer is not None:
+        raise ConfigError(
+            f"Protocol {protocol.name!r} compares each picture with every text by vectors alone, and the model is a "
+            "re-ranker: it scores a query, with its text, against gallery items.",
+            hint="Take a protocol of retrieval, such as 'standard', or a model with another composer.",
+        )
 
 
 def _classify(

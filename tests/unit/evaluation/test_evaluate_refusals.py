@@ -10,9 +10,9 @@ import pytest
 from cirray.datasets import TRIPLETS, PreparedDataset
 from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
-from cirray.errors import ArtifactError, DataError
+from cirray.errors import ArtifactError, ConfigError, DataError
 from cirray.evaluation import evaluate, protocols
-from cirray.evaluation.ranking import Floats
+from cirray.evaluation.ranking import Floats, Scorer
 from cirray.storage import Artifact, FileEntry, Root, put_file, table_bytes
 from tests.service_world import put_world
 
@@ -21,7 +21,7 @@ TABLE = "triplets-test/part-00000.parquet"
 
 class NoModel:
     image_size = (8, 8)
-    scorer = None
+    scorer: Scorer | None = None
     image_fit: Fit = "stretch"
 
     def embed_pixels(self, pixels: Pixels) -> Floats:
@@ -59,3 +59,14 @@ def test_a_split_without_a_gallery_is_refused(artifact: Artifact) -> None:
     other = artifact.entry(TABLE).model_copy(update={"name": TABLE.replace("test", "other")})
     with pytest.raises(DataError, match="'tiny' has no gallery 'other'"):
         evaluate(NoModel(), with_triplets(artifact, other), "other", protocols["standard"])
+
+
+class Reranker(NoModel):
+    scorer = staticmethod(lambda queries, texts, gallery: pytest.fail("something was scored"))
+
+
+@pytest.mark.parametrize("world", ["", "-open"])
+def test_a_re_ranker_does_not_classify(artifact: Artifact, world: str) -> None:
+    protocol = protocols[f"mit-states-compositions{world}"]
+    with pytest.raises(ConfigError, match=f"'{protocol.name}' compares .* re-ranker.* such as 'standard'"):
+        evaluate(Reranker(), PreparedDataset(artifact), "test", protocol)
