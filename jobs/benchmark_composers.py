@@ -6,11 +6,13 @@ python jobs/benchmark_composers.py --quick --json PATH    on the small encoder o
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cirray.cli.app import told
 from cirray.cli.benchmark_composers import QUICK, ComposersSettings, run_benchmark
 from cirray.config import override
 
@@ -25,4 +27,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(told(lambda: typer.run(main)))

@@ -9,12 +9,14 @@ most of which is the start of Ray Train's processes.
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cirray.cli.app import told
 from cirray.cluster import set_ray_defaults
 
 QUICK = ("training.epochs=1", "training.batch_size=32")
@@ -34,8 +36,9 @@ def main(
     set_ray_defaults()
     # Imports Ray, which reads its settings when it is imported.
     from cirray.cli.benchmark import Results
-    from cirray.cli.compare import compare, measurements, methods_of, show
+    from cirray.cli.compare import compare, measurements, show
     from cirray.cli.display import Display
+    from cirray.cli.methods import methods_of
     from cirray.cli.operations import generate_world, prepare_dataset
     from cirray.cluster import ray_cluster
     from cirray.config import override
@@ -45,14 +48,16 @@ def main(
     display = Display.stderr()
     if quick == (root is not None):
         raise typer.BadParameter("Give --root, or --quick for a small world of its own.")
+    if quick:
+        dataset, methods = "css-2d", QUICK_METHODS
+    chosen = methods_of(dataset, methods)
     with tempfile.TemporaryDirectory() as folder, ray_cluster():
         place = Root.open(root or folder)
         if quick:
-            dataset, methods = "css-2d", QUICK_METHODS
             generate_world(place, dataset, override(CssConfig(), ["num_scenes=40"]), display)
             prepare_dataset(place, dataset, dataset, None, (), display)
         settings = [*(QUICK if quick else ()), *(assignments or ())]
-        rows = compare(place, dataset, methods_of(dataset, methods), workers, settings, display)
+        rows = compare(place, dataset, chosen, workers, settings, display)
     show(dataset, rows)
     results = Results("compare_composers", {"dataset": dataset, "workers": workers, "set": settings})
     results.add(*measurements(rows))
@@ -62,4 +67,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(told(lambda: typer.run(main)))

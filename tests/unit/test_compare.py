@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cirray.cli import compare as comparing
-from cirray.cli.compare import Compared, compare, measurements, methods_of, show
+from cirray.cli.compare import Compared, compare, measurements, show
 from cirray.cli.display import Display
+from cirray.cli.methods import methods_of
 from cirray.composers import composers
-from cirray.errors import TrainingError, UnknownNameError
+from cirray.errors import ArtifactError, TrainingError, UnknownNameError
 from cirray.recipes import recipes
 from cirray.storage import Root
 
@@ -38,6 +42,8 @@ def test_patterns_choose_methods() -> None:
     assert methods_of("css-2d", "tirg-last-*,concat") == ["concat", "tirg-last-fc", "tirg-last-conv"]
     with pytest.raises(UnknownNameError, match=r"No recipe of dataset 'css-2d' matches 'x\*'; there are: image-only"):
         methods_of("css-2d", "x*")
+    with pytest.raises(UnknownNameError, match=r"matches 'tirg-fc'; there are"):
+        methods_of("css-2d", "concat,tirg-fc")
     with pytest.raises(UnknownNameError, match="there are: none"):
         methods_of("elsewhere", "*")
 
@@ -61,11 +67,37 @@ def test_the_table_has_a_row_for_each_and_says_what_failed(capsys: pytest.Captur
 
 
 def test_a_method_that_fails_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = {"concat": TrainingError("The loss is nan at step 1 of epoch 1."), "film": MemoryError("no room\nleft")}
+
     def one(root: Root, dataset: str, method: str, *_: Any) -> Compared:
-        if method == "concat":
-            raise TrainingError("The loss is nan at step 1 of epoch 1.")
+        if method in raised:
+            raise raised[method]
         return Compared(method, {"R@1": 1.0})
 
+    monkeypatch.setattr(comparing, "open_dataset", lambda root, name: None)
     monkeypatch.setattr(comparing, "_compared", one)
-    rows = compare(Root.open("/"), "css-2d", ["concat", "mrn"], 1, (), Display.stderr())
-    assert [row.failed for row in rows] == ["The loss is nan at step 1 of epoch 1.", ""]
+    rows = compare(Root.open("/"), "css-2d", ["concat", "film", "mrn"], 1, (), Display.stderr())
+    assert [row.failed for row in rows] == ["The loss is nan at step 1 of epoch 1.", "MemoryError: no room", ""]
+
+
+def test_a_dataset_that_is_not_there_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "_compared", lambda *_: pytest.fail("a method was trained"))
+    with pytest.raises(ArtifactError, match="css-2d"):
+        compare(Root.open(str(tmp_path)), "css-2d", ["concat"], 1, (), Display.stderr())
+
+
+@pytest.mark.parametrize(
+    ("job", "arguments"),
+    [
+        ("compare_composers", ["--root", "nowhere", "--methods", "no-such"]),
+        ("benchmark_composers", ["--set", "methods=no-such"]),
+    ],
+)
+def test_the_jobs_say_in_one_line_what_the_caller_can_mend(job: str, arguments: list[str]) -> None:
+    script = Path(__file__).parents[2] / "jobs" / f"{job}.py"
+    ended = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].startswith(
+        "cirray: No recipe of dataset 'css-2d' matches 'no-such'; there are"
+    )
+    assert "Traceback" not in ended.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -211,8 +211,13 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return the exit code; what the caller can mend is told in one line."""
     set_ray_defaults()
+    return told(lambda: app(list(arguments)))
+
+
+def told(command: Callable[[], object]) -> int:
+    """Run a command and return the exit code; what the caller can mend is told in one line."""
     try:
-        app(list(arguments))
+        command()
     except CirrayError as error:
         print(f"cirray: {error}", file=sys.stderr)
         return USAGE_ERROR

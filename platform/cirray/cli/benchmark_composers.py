@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import time
 from collections.abc import Callable
 from statistics import median
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cirray.cli.benchmark import Measurement, Results
+from cirray.cli.methods import methods_of
 from cirray.composers import Retriever
 from cirray.config import Config, override
 from cirray.encoders import Vocabulary
@@ -48,12 +48,14 @@ QUICK = ComposersSettings(resnet=0, batch_size=32, repeats=3)
 
 
 def run_benchmark(settings: ComposersSettings) -> Results:
-    """Return forward and backward of each method's step, as a ratio to those of its encoders alone."""
+    """Return forward and backward of each method's step, as a ratio to those of its encoders alone.
+
+    Raises:
+        UnknownNameError: a pattern matches no method of the dataset.
+    """
     results = Results("composers", settings.model_dump(mode="json"))
-    for name in recipes.names(f"{settings.dataset}/*"):
-        method = name.partition("/")[2]
-        if any(fnmatch.fnmatchcase(method, pattern) for pattern in settings.methods.split(",")):
-            results.add(*_measure(method, _config(name, settings), settings))
+    for method in methods_of(settings.dataset, settings.methods):
+        results.add(*_measure(method, _config(f"{settings.dataset}/{method}", settings), settings))
     return results
 
 
@@ -91,13 +93,15 @@ def _measure(method: str, config: RunConfig, settings: ComposersSettings) -> lis
 
 
 def _encoded(view: View) -> Tensor:
-    """Return a sum over all that the encoders of a method put out, so that a gradient reaches all of them."""
-    model, batch = view.model, view.batch
+    """Return a sum over all that the encoders of a method put out of a query and a target.
+
+    So a gradient reaches all of them. Descriptions, which some losses look at, count with these losses.
+    """
     features = [view.target.pooled, *view.target.maps]
-    if model.composer.uses_reference:
+    if view.model.composer.uses_reference:
         features += [view.reference.pooled, *view.reference.maps]
-    if (text := model.encode_texts(batch.tokens, batch.lengths)) is not None:
-        features += [text.sentence, text.states]
+    for text in (view.text, view.text and view.text.second):
+        features += [text.sentence, text.states] if text is not None else []
     return sum((each.sum() for each in features), torch.zeros(()))
 
 

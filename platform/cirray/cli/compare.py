@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +13,8 @@ from rich.table import Table
 from cirray.bundles import Bundle
 from cirray.cli.benchmark import Measurement
 from cirray.cli.display import Display
-from cirray.cli.operations import evaluate_model, open_model, train_model
-from cirray.errors import CirrayError, UnknownNameError
-from cirray.recipes import recipes
+from cirray.cli.operations import evaluate_model, open_dataset, open_model, train_model
+from cirray.errors import CirrayError
 from cirray.storage import Root
 
 BASELINES = ("image-only", "text-only")
@@ -49,21 +47,6 @@ class Compared:
     failed: str = ""
 
 
-def methods_of(dataset: str, pattern: str) -> list[str]:
-    """Return the methods that have a recipe for a dataset and whose names match a shell pattern.
-
-    Raises:
-        UnknownNameError: there is none.
-    """
-    known = [name.removeprefix(f"{dataset}/") for name in recipes.names(f"{dataset}/*")]
-    found = [name for name in known if any(fnmatch.fnmatchcase(name, each) for each in pattern.split(","))]
-    if not found:
-        raise UnknownNameError(
-            f"No recipe of dataset {dataset!r} matches {pattern!r}; there are: {', '.join(known) or 'none'}."
-        )
-    return found
-
-
 def compare(
     root: Root,
     dataset: str,
@@ -75,15 +58,20 @@ def compare(
     """Train and evaluate the methods one after another; what was done before is not done again.
 
     A method that fails is told in its row, and costs the others nothing.
+
+    Raises:
+        CirrayError: the dataset is not there.
     """
+    open_dataset(root, dataset)
     rows = []
     for number, method in enumerate(methods, start=1):
         display.say(f"{method}: {number} of {len(methods)}")
         try:
             rows.append(_compared(root, dataset, method, workers, assignments, display))
-        except CirrayError as error:
-            display.say(f"{method}: {error}")
-            rows.append(Compared(method, {}, failed=str(error).splitlines()[0]))
+        except Exception as error:  # whatever it is, hours of the others' training must not be lost with it
+            reason = str(error) if isinstance(error, CirrayError) else f"{type(error).__name__}: {error}"
+            display.say(f"{method}: {reason}")
+            rows.append(Compared(method, {}, failed=reason.splitlines()[0]))
     return rows
 
 

@@ -42,8 +42,8 @@ class ShowAndTell(Composer):
     gallery's vectors end in a linear layer too.
 
     The LSTM reads word vectors only (`TextFeatures.words`), so that a text encoder should have nothing but these: an
-    encoder that has layers behind them has weights that no gradient reaches, which stops training over several
-    workers. A text without a known word is the picture followed by the unknown word.
+    encoder that has layers behind them has weights that no gradient reaches. A text without a known word is the
+    picture followed by the unknown word.
     """
 
     Config = ShowAndTellConfig

@@ -44,7 +44,7 @@ class TirgCompositions(Composer):
     and object at once; a linear layer brings the object's vector to D where word vectors have another size; an
     object of several words is their mean. A text of one word is an attribute without an object, whose vector is then
     zero before that layer. Only word vectors are read (`TextFeatures.words`): weights that a text encoder has besides
-    never learn, which stops training over several workers.
+    never learn.
     """
 
     Config = TirgCompositionsConfig

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from cirray.composers import Retriever
 from cirray.config import Choice
+from cirray.errors import ConfigError
 from cirray.objectives.view import View
 from cirray.registry import Registry
 
@@ -27,6 +28,15 @@ class LossConfig(Choice):
     weight: float = Field(1.0, ge=0)
     first_epoch: int = Field(1, ge=1)
     last_epoch: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _counts_at_all(self) -> Self:
+        if self.last_epoch is not None and self.last_epoch < self.first_epoch:
+            raise ConfigError(
+                f"A loss with first_epoch {self.first_epoch} and last_epoch {self.last_epoch} never counts.",
+                hint="Set last_epoch to first_epoch or later, or leave the loss out.",
+            )
+        return self
 
     def counts_in(self, epoch: int) -> bool:
         """Return whether the loss counts in an epoch, from 1."""

@@ -46,6 +46,11 @@ class RotationalSymmetryConfig(LossConfig):
                 f"and last_epoch {own[2]}.",
                 hint="Set these at the loss itself, not at its base, and take another loss for the base.",
             )
+        if losses[self.base.name].needs_descriptions:
+            raise ConfigError(
+                f"The base of rotational symmetry is {self.base.name!r}, which looks at descriptions of pictures.",
+                hint="Take a loss that looks at queries and targets alone, such as batch-classification.",
+            )
         return self
 
 

@@ -105,6 +105,9 @@ class View:
 
     def scores(self, gallery: Tensor) -> Tensor:
         """Return how well each of the vectors `gallery` (N, D) fits each query, (B, N)."""
+        if not self.model.composer.rescores:
+            # Cosines: in half precision, near neighbours would tie.
+            return self.model.composer.rescore(self.queries, None, gallery)
         text = self.text
         return self._by_model(lambda: self.model.composer.rescore(self.queries, text, gallery)).float()
 

@@ -23,6 +23,7 @@ from cirray.training.checkpoint import load_checkpoint, save_checkpoint
 from cirray.training.data import TrainingData, make_sampler, uses_triplets
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
+from cirray.training.reach import unreached
 from cirray.training.rows import collect
 from cirray.training.trainee import Trainee, TrainingStep
 from cirray.training.world import World
@@ -68,7 +69,7 @@ def work(settings: dict[str, Assignment]) -> None:
         config,
         data,
         trainee,
-        module=_distributed(trainee.step, config),
+        module=_distributed(trainee.step, config, world),
         world=world,
         progress=progress,
         on_progress=lambda made: _report(trainee, made, world),
@@ -77,10 +78,16 @@ def work(settings: dict[str, Assignment]) -> None:
     data.pixels.close()
 
 
-def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
-    # A loss that counts in some epochs only leaves weights without a gradient in the others.
-    changing = any(loss.first_epoch > 1 or loss.last_epoch is not None for loss in config.objective.values())
-    wrapped: nn.Module = prepare_model(step, parallel_strategy_kwargs={"find_unused_parameters": changing})
+def _distributed(step: TrainingStep, config: RunConfig, world: World) -> nn.Module:
+    # Looking for weights without a gradient takes time in every step: only where there are some. A loss that counts
+    # in some epochs only leaves some in the others.
+    some = any(loss.first_epoch > 1 or loss.last_epoch is not None for loss in config.objective.values())
+    if world.size > 1 and not some:
+        left_out = unreached(step, config, world)
+        some = bool(left_out)
+        if some and world.rank == 0:
+            _LOG.info("No loss reaches %d weights, such as %s: they stay as they are.", len(left_out), left_out[0])
+    wrapped: nn.Module = prepare_model(step, parallel_strategy_kwargs={"find_unused_parameters": some})
     return wrapped
 
 

@@ -110,7 +110,7 @@ def test_a_composer_that_cannot_turn_back_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "base",
-    [{"name": "batch-classification", "weight": 0.5}, {"name": "rotational-symmetry"}],
+    [{"name": "batch-classification", "weight": 0.5}, {"name": "rotational-symmetry"}, {"name": "vse"}],
 )
 def test_weight_and_kind_of_the_base_are_checked(base: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="The base of rotational symmetry is"):
