@@ -65,6 +65,21 @@ def value_of(loss: Loss, view: View, seed: int = 0) -> LossValue:
     return value
 
 
+def test_epochs_in_which_nothing_would_count_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="first_epoch 3 and last_epoch 2 never counts"):
+        config_of(name, first_epoch=3, last_epoch=2)
+    only = config_of(name, first_epoch=2, last_epoch=2)
+    assert [only.counts_in(epoch) for epoch in (1, 2, 3)] == [False, True, False]
+    with pytest.raises(ConfigError, match="No loss of the objective counts in epoch 1 of 2"):
+        RunConfig(
+            name="x",
+            dataset="x",
+            model=small_config(composer_for(name)),
+            objective={"only": only},
+            training=TrainingConfig(epochs=2),
+        )
+
+
 def draws(name: str) -> bool:
     """Return whether the value depends on what is drawn in the step."""
     model = model_for(name).eval()
@@ -181,6 +196,74 @@ def test_two_workers_with_half_the_batch_give_the_gradients_of_one_with_all(tmp_
     for name, (two, one) in run_cases(cases, tmp_path).items():
         assert bool(one["queries"].any()), name
         torch.testing.assert_close({name: two}, {name: one}, rtol=1e-5, atol=1e-6)
+
+
+def alike(size: int) -> Batch:
+    """Return a batch of copies: one picture as every reference and target, one text, one description."""
+    batch = small_batch(size)
+    first = torch.zeros(size, dtype=torch.long)
+    copies = _reordered(batch, first)
+    return Batch(
+        copies.reference,
+        copies.tokens,
+        copies.lengths,
+        copies.reference,
+        copies.reference_descriptions,
+        copies.target_descriptions,
+    )
+
+
+def gradients_of(name: str, batch: Batch, **settings: Any) -> list[Tensor]:
+    """Return all gradients of a loss in training, after making sure that its value is a number."""
+    model = model_for(name).train()
+    torch.manual_seed(0)
+    loss = losses[name](config_of(name, **settings), model)
+    value = value_of(loss, View(model, batch))
+    assert bool(torch.isfinite(value.total))
+    value.total.backward()
+    return [weight.grad for weight in (*model.parameters(), *loss.parameters()) if weight.grad is not None]
+
+
+@pytest.mark.parametrize("batch", [small_batch(2), alike(2), alike(ROWS)], ids=["two", "two copies", "copies"])
+def test_the_smallest_batch_and_one_of_copies_give_gradients_that_are_numbers(name: str, batch: Batch) -> None:
+    gradients = gradients_of(name, batch)
+    assert gradients
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+def test_the_largest_scale_gives_gradients_that_are_numbers(name: str) -> None:
+    if "scale" not in losses[name].Config.model_fields:
+        pytest.skip("has no scale")
+    gradients = gradients_of(name, small_batch(ROWS), scale=1e4)
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+@pytest.mark.parametrize("zero", ["queries", "targets"])
+def test_vectors_of_length_zero_give_gradients_that_are_numbers(name: str, zero: str) -> None:
+    if not looks_at_vectors_only(name):
+        pytest.skip("looks at more than queries and targets")
+    given = vectors()
+    given[zero][:3] = 0.0
+    leaves = {key: each.requires_grad_() for key, each in given.items()}
+    value = value_of(of_image_only(name), vectors_only(leaves))
+    value.total.backward()
+    assert bool(torch.isfinite(value.total))
+    gradients = [each.grad for each in leaves.values() if each.grad is not None]
+    assert gradients
+    assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+
+def test_a_model_in_half_precision_is_judged_in_single(name: str) -> None:
+    model, batch = model_for(name).eval(), small_batch(ROWS)
+    loss = made(name, model).eval()
+    exact = value_of(loss, View(model, batch))
+    with torch.autocast("cpu", torch.bfloat16):
+        view = View(model, batch)
+    with torch.autocast("cpu", enabled=False):
+        rounded = value_of(loss, view)
+    rounded.total.backward()
+    assert rounded.total.dtype == torch.float32
+    torch.testing.assert_close(rounded.total, exact.total, rtol=0.1, atol=0.05)
 
 
 class OneStep:
