@@ -150,6 +150,10 @@ class _Epoch:
 def _update(trainee: Trainee, loss: Tensor, clip: float | None, epoch: int, step: int) -> Tensor:
     trainee.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    for group in trainee.optimizer.param_groups:
+        # What stands still must take no share of the clipped norm, and leave no trace in the optimiser's moments.
+        for weight in group["params"] if group["lr"] == 0 else ():
+            weight.grad = None
     norm = nn.utils.clip_grad_norm_(trainee.step.parameters(), clip if clip is not None else float("inf"))
     # A finite loss can have a gradient that is not, such as that of a root at zero.
     _finite("norm of the gradient", norm, epoch, step)

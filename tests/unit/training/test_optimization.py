@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pytest
 import torch
 from torch import nn
 
 from cirray.recipes import TrainingConfig
+from cirray.training.loop import _update
 from cirray.training.optimization import learning_rate_factor, make_optimizer, make_schedule
+from cirray.training.trainee import Trainee, TrainingStep
 
 
 class Net(nn.Module):
@@ -67,6 +70,20 @@ def test_the_image_encoder_has_a_rate_of_its_own_and_keeps_still_while_frozen(ki
         assert torch.equal(net.encoder.weight, start) is (step < 6)
     assert rates[:6] == [(0.0, 0.1)] * 6
     assert all(math.isclose(encoder, 0.01) and rest == 0.1 for encoder, rest in rates[6:])
+
+
+def test_what_keeps_still_takes_no_share_of_the_clipped_gradient() -> None:
+    torch.manual_seed(0)
+    net = Net()
+    training = TrainingConfig(optimizer="adam", learning_rate=0.1, frozen_epochs=1, schedule="constant", warmup=0.0)
+    optimizer = make_optimizer(net.encoder, net, training)
+    learner = Trainee(cast(TrainingStep, net), optimizer, make_schedule(optimizer, training, steps_in_epoch=1))
+    hidden = net.encoder(torch.ones(1, 2))
+    of_rest = torch.linalg.vector_norm(torch.cat([hidden[0].detach(), torch.ones(1)]))
+    torch.testing.assert_close(_update(learner, net.rest(hidden).sum(), None, 0, 0), of_rest)
+    assert set(optimizer.state) == set(net.rest.parameters())
+    _update(learner, net.rest(net.encoder(torch.ones(1, 2))).sum(), None, 1, 0)
+    assert set(optimizer.state) == {*net.rest.parameters(), *net.encoder.parameters()}
 
 
 def test_settings_of_adam_reach_it() -> None:
