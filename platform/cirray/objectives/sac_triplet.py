@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from cirray.composers import Retriever
+from cirray.objectives.distances import distances
 from cirray.objectives.gather import gather
 from cirray.objectives.loss import Loss, LossConfig, LossValue, losses
 from cirray.objectives.view import View
@@ -60,21 +61,24 @@ class SacTriplet(Loss):
 
     def forward(self, view: View) -> LossValue:
         """Return the mean over queries and draws."""
-        queries, targets = view.queries, view.targets
-        candidates, first = gather(targets)
-        drawn = candidates[self._draw(queries.detach(), candidates.detach(), first)]
-        near = torch.linalg.vector_norm(queries - targets, dim=1)
-        far = torch.linalg.vector_norm(queries[:, None] - drawn, dim=2)
-        return LossValue(F.softplus(near[:, None] - far).mean())
+        candidates, first = gather(view.targets)
+        away = distances(view.queries, candidates, "l2")
+        own = torch.arange(first, first + len(away), device=away.device)[:, None]
+        far = away.gather(1, self._draw(away.detach(), own))
+        return LossValue(F.softplus(away.gather(1, own) - far).mean())
 
-    def _draw(self, queries: Tensor, candidates: Tensor, first: int) -> Tensor:
-        """Return which candidates are the negatives of each query, (B, draws)."""
-        scores = -torch.cdist(queries, candidates) / self.config.temperature
+    def _draw(self, away: Tensor, own: Tensor) -> Tensor:
+        """Return which candidates are the negatives of each query, (B, draws).
+
+        Args:
+            away: (B, N), distances of queries and candidates.
+            own: (B, 1), which candidate is each query's target.
+        """
+        scores = -away / self.config.temperature
         wanted = (self.config.random_negatives, torch.zeros_like(scores)), (self.config.weighted_negatives, scores)
         scores = torch.cat([each[:, None].expand(-1, count, -1) for count, each in wanted], dim=1)
         # The largest score with Gumbel noise on top is a draw by the scores' softmax. Other than `multinomial`, it
         # lets through what is no number, so that the loss shows it.
         noise = -torch.empty_like(scores).exponential_().log()
-        rows = torch.arange(len(queries), device=queries.device)
-        noise[rows, :, rows + first] = float("-inf")
-        return (scores + noise).argmax(dim=2)
+        barred = own[:, None].expand(-1, noise.shape[1], 1)
+        return (scores + noise.scatter(2, barred, float("-inf"))).argmax(dim=2)

@@ -61,7 +61,7 @@ def test_negatives_are_drawn_evenly_or_by_nearness_and_never_the_own_target() ->
     draws, temperature = 20_000, 0.7
     loss = made_loss(draws, draws, temperature)
     torch.manual_seed(0)
-    drawn = loss._draw(*vectors(), 0)
+    drawn = loss._draw(torch.cdist(*vectors()), torch.arange(ROWS)[:, None])
     queries, targets = (each.tolist() for each in rows().values())
     for i, query in enumerate(queries):
         chances = [
@@ -77,7 +77,7 @@ def test_negatives_are_drawn_evenly_or_by_nearness_and_never_the_own_target() ->
 def test_all_draws_count_equally_and_follow_the_random_state() -> None:
     loss = made_loss(random=2, weighted=1)
     torch.manual_seed(3)
-    drawn = loss._draw(*vectors(), 0)
+    drawn = loss._draw(torch.cdist(*vectors()), torch.arange(ROWS)[:, None])
     view = fixed_view(**rows())
     torch.manual_seed(3)
     seen = loss(view).total.item()
