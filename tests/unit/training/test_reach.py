@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,17 @@ from cirray.training.trainee import TrainingStep
 from cirray.training.world import World
 from tests.small_models import VOCABULARY, small_batch, small_config
 
-FINE_LEVEL = ("sac", {"levels": (-2,), "temperatures": (1.0,)}, ("sac-triplet", "sac-discriminator"))
-WHOLE = ("tirg-last-conv", {}, ("batch-classification", "vse"))
-WORDS_ONLY = ("show-and-tell", {}, ("batch-classification",))
-RECONSTRUCTED = (
+Parts = tuple[str, dict[str, Any], tuple[str, ...]]
+"""A composer, its settings, and the losses that it is trained with."""
+
+FINE_LEVEL: Parts = ("sac", {"levels": (-2,), "temperatures": (1.0,)}, ("sac-triplet", "sac-discriminator"))
+WHOLE: Parts = ("tirg-last-conv", {}, ("batch-classification", "vse"))
+WORDS_ONLY: Parts = ("show-and-tell", {}, ("batch-classification",))
+RECONSTRUCTED: Parts = (
     "compose-ae",
     {},
     ("batch-hard", "image-reconstruction", "text-reconstruction", "rotational-symmetry"),
 )
-
-Parts = tuple[str, dict[str, Any], tuple[str, ...]]
 
 
 def made(parts: Parts) -> tuple[TrainingStep, RunConfig]:
@@ -86,7 +86,7 @@ def two_steps(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", store=FileStore(f"{folder}/store", 2), rank=rank, world_size=2)
     step, run = made(FINE_LEVEL)
-    some = bool(unreached(step, run, replace(World(), rank=rank, size=2)))
+    some = bool(unreached(step, run, World(rank, 2)))
     module = DistributedDataParallel(step, find_unused_parameters=some)
     for number in range(2):
         loss, _ = module(small_batch(2, seed=10 * number + rank), 1)
