@@ -1,7 +1,8 @@
 """Every method at the size of a small world: vectors of 128 dimensions on a small image encoder.
 
 The composers and objectives are the papers' own, with their weights, margins and scales; what is smaller is only
-their width. So one encoder and one budget show what the methods do, on two CPU cores. Where a method asks for a text
+their width. SAC's paper does not say how many negatives it draws: here there are many, and near ones, because one of
+each kind teaches too little in so few steps (docs/methods/sac.md). So one encoder and one budget show what the methods do, on two CPU cores. Where a method asks for a text
 encoder of its own kind, it has it.
 """
 
@@ -112,7 +113,7 @@ SMALL_METHODS: dict[str, SmallMethod] = {
     "sac": SmallMethod(
         SacConfig(dim=DIM),
         {
-            "retrieval": SacTripletConfig(),
+            "retrieval": SacTripletConfig(random_negatives=16, weighted_negatives=16, temperature=0.2),
             "discriminator": SacDiscriminatorConfig(weight=0.6),
             "consistency": SacConsistencyConfig(weight=0.1),
         },
