@@ -2,8 +2,8 @@
 
 The composers and objectives are the papers' own, with their weights, margins and scales; what is smaller is only
 their width. SAC's paper does not say how many negatives it draws: here there are many, and near ones, because one of
-each kind teaches too little in so few steps (docs/methods/sac.md). So one encoder and one budget show what the methods do, on two CPU cores. Where a method asks for a text
-encoder of its own kind, it has it.
+each kind teaches too little in so few steps (docs/methods/sac.md). So one encoder and one budget show what the
+methods do, on two CPU cores. Where a method asks for a text encoder of its own kind, it has it.
 """
 
 from __future__ import annotations
