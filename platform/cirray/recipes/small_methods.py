@@ -83,8 +83,9 @@ SMALL_METHODS: dict[str, SmallMethod] = {
     "image-only": SmallMethod(ImageOnlyConfig(dim=DIM), learns=False),
     "text-only": SmallMethod(TextOnlyConfig(dim=DIM), learns=False),
     "concat": SmallMethod(ConcatConfig(dim=DIM)),
+    # Its picture is read as a word, and would lose most of itself in one of the others' 32 dimensions.
     "show-and-tell": SmallMethod(
-        ShowAndTellConfig(dim=DIM, hidden=DIM), text_encoder=MeanWordsConfig(word_dim=TEXT_DIM)
+        ShowAndTellConfig(dim=DIM, hidden=2 * DIM), text_encoder=MeanWordsConfig(word_dim=DIM)
     ),
     "attribute-as-operator": SmallMethod(
         AttributeAsOperatorConfig(dim=_OPERATOR_DIM),
