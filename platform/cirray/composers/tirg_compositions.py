@@ -34,13 +34,14 @@ class TirgCompositions(Composer):
     Own choices, since the paper says no more than that: both words come from one table, where no word is attribute
     and object at once; a linear layer brings the object's vector to D where word vectors have another size; an
     object of several words is their mean. A text of one word is an attribute without an object, whose vector is then
-    zero before that layer. Only word vectors are read (`TextFeatures.words`): weights that a text encoder has besides
-    never learn, which stops training over several workers.
+    zero before that layer. Only word vectors are read (`TextFeatures.words`): a text encoder that has weights of its
+    own behind them is refused.
     """
 
     Config = TirgCompositionsConfig
     paper = TIRG
     uses_reference = False
+    reads_words_only = True
     needs = (
         "texts of an attribute and an object, such as captions of MIT-States",
         "a text encoder that is word vectors and no more, such as words",

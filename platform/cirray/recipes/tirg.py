@@ -34,9 +34,10 @@ from cirray.objectives import LossConfig
 from cirray.objectives.batch_classification import BatchClassificationConfig
 from cirray.objectives.soft_triplet import SoftTripletConfig
 from cirray.recipes.run import RunConfig, TrainingConfig, recipes
-from cirray.recipes.setting import epochs_of
+from cirray.recipes.setting import epochs_of, paper_training
 
 STEPS, DECAY_STEPS, BATCH = 160_000, 50_000, 32
+JOINER = " and "
 _OPERATOR_DIM = 512
 
 _BASELINES: tuple[ComposerConfig, ...] = (
@@ -106,13 +107,15 @@ def tirg_training(
     steps: int = STEPS,
     decay_steps: int = DECAY_STEPS,
     decays: bool = True,
+    joiner: str = JOINER,
 ) -> TrainingConfig:
     """Return the training of the released code, for as many epochs as come to `steps`."""
     epochs = epochs_of(steps, BATCH, dataset)
-    return TrainingConfig(
+    return paper_training(
         epochs=epochs,
         batch_size=BATCH,
         sampler=sampler,
+        joiner=joiner,
         optimizer="sgd",
         learning_rate=0.01,
         image_encoder_rate=image_encoder_rate,
@@ -120,8 +123,6 @@ def tirg_training(
         schedule="step" if decays else "constant",
         decay=0.1,
         decay_every=epochs * decay_steps / steps,
-        warmup=0.0,
-        gradient_clip=None,
     )
 
 
