@@ -67,7 +67,8 @@ def sigmoid(value: float) -> float:
 
 
 def naive_fusion(level: CompositeTransformer, image: Map, sentence: Row) -> Map:
-    text = norm(linear(sentence, level.text), level.text_norm)
+    projected = linear(sentence, level.text) if isinstance(level.text, nn.Linear) else sentence
+    text = norm(projected, level.text_norm)
     weight = torch.cat([level.fuse_image.weight, level.fuse_text.weight], dim=1)
     convolution = nn.Linear(weight.shape[1], weight.shape[0])
     convolution.weight.data = weight
@@ -160,7 +161,17 @@ CODE = {"batch_norm": True, "rectified_gates": True, "split_heads": True, "atten
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"self_attention": False}, {"joint_attention": False}, {"heads": 1}, CODE], ids=str
+    "settings",
+    [
+        {},
+        {"self_attention": False},
+        {"joint_attention": False},
+        {"heads": 1},
+        {"text_dim": None},
+        CODE,
+        CODE | {"text_dim": None},
+    ],
+    ids=str,
 )
 def test_each_level_is_the_composite_transformer(settings: dict[str, Any]) -> None:
     val, (image, text) = composer(**settings), inputs()
