@@ -9,6 +9,7 @@ from cirray.recipes.run import TrainingConfig
 EXAMPLES = {
     "birds-to-words": 12_770,
     "cci": 1_110,
+    "css-2d-to-3d": 18_012,
     "css-3d": 18_012,
     "fashion200k": 172_049,
     "fashioniq": 18_000,

@@ -18,7 +18,7 @@ from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Vocabulary
 from cirray.errors import TrainingError
 from cirray.recipes import RunConfig, recipes
-from cirray.storage import Root
+from cirray.storage import Root, library_versions
 from cirray.training import Scaling, distributed, identity, run_fingerprint, train, worker
 from cirray.training.checkpoint import save_checkpoint
 from cirray.training.progress import EpochReport, Progress
@@ -137,7 +137,7 @@ def test_the_version_of_a_library_that_the_model_is_made_of_decides_which_run_it
 ) -> None:
     timm = override(config, ['model.image_encoder={"name": "timm", "model": "test_resnet"}'])
     before = [run_fingerprint(each, dataset, Scaling()) for each in (timm, config)]
-    known = identity.library_versions()
+    known = library_versions()
     monkeypatch.setattr(identity, "library_versions", lambda *extras: known | dict.fromkeys(extras, "0.0.1"))
     after = [run_fingerprint(each, dataset, Scaling()) for each in (timm, config)]
     assert [one == other for one, other in zip(before, after, strict=True)] == [False, True]
