@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from pyarrow import ArrowInvalid
+
 from cirray.errors import StorageError
 from cirray.storage.location import Location
 
@@ -26,6 +28,6 @@ def _content_hash(uri: str) -> str | None:
         with place.filesystem.open_input_stream(place.path, compression=None) as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
-    except (StorageError, OSError):
+    except (StorageError, ArrowInvalid, OSError):
         return None
     return digest.hexdigest()

@@ -245,7 +245,7 @@ def test_attention_is_dropped_in_training_only() -> None:
     ("settings", "message"),
     [
         ({"heads": 4}, "4 heads do not divide the 6 channels of level -1.*divisor"),
-        ({"levels": (-4,)}, "Level -4 was asked of an image encoder that has the levels -3 to -1"),
+        ({"levels": (-4,)}, "Level -4 was asked of an image encoder that has the levels -3, -2, -1"),
     ],
 )
 def test_what_does_not_fit_the_image_encoder_is_refused(settings: dict[str, Any], message: str) -> None:
