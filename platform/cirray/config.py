@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -31,6 +31,25 @@ class Choice(Config):
     """Base of configurations that also choose what they configure: `name` is a name of a registry."""
 
     name: str
+
+    def source_files(self) -> tuple[str, ...]:
+        """Return paths and URIs of files that what is chosen starts from, those of choices within it left out."""
+        return ()
+
+    def packages(self) -> tuple[str, ...]:
+        """Return the packages, besides those of every installation, that what is chosen is made of."""
+        return ()
+
+
+def choices_in(value: Any) -> Iterator[Choice]:
+    """Yield all choices in a configuration, those within choices too."""
+    if isinstance(value, Choice):
+        yield value
+    if isinstance(value, (Config, Mapping)):
+        value = list(dict(value).values())
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from choices_in(each)
 
 
 def chosen_from(registry: Registry[Any]) -> BeforeValidator:

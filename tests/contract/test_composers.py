@@ -15,6 +15,7 @@ from cirray.bundles import Bundle, save_bundle
 from cirray.composers import ModelConfig, Paper, Retriever, composers
 from cirray.config import from_mapping
 from cirray.encoders import Preprocessing
+from cirray.encoders.texts.lstm import LstmConfig
 from cirray.errors import ConfigError
 from cirray.objectives import Batch, View
 from cirray.storage import Location
@@ -81,6 +82,19 @@ def test_its_paper_and_its_needs_are_said(name: str) -> None:
     assert isinstance(composer.paper, Paper)
     assert 2010 <= composer.paper.year <= 2030
     assert all(composer.needs)
+
+
+def test_it_takes_any_text_encoder_or_refuses_what_it_would_leave_idle(name: str) -> None:
+    config = small_config(name)
+    lstm = config.model_copy(update={"text_encoder": LstmConfig(word_dim=8, dim=64)})
+    if composers[name].reads_words_only:
+        with pytest.raises(ConfigError, match=rf"'{name}' reads word vectors.*'lstm' has weights .*to words"):
+            Retriever(lstm, VOCABULARY)
+        return
+    view = View(Retriever(lstm, VOCABULARY), small_batch())
+    (view.queries.sum() + view.targets.sum()).backward()
+    idle = [key for key, weight in view.model.named_parameters() if key.startswith("text") and weight.grad is None]
+    assert idle == []
 
 
 def test_queries_and_gallery_vectors_share_one_space(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import pytest
@@ -122,6 +123,15 @@ def test_equal_seeds_give_equal_encoders_and_the_configuration_survives_json(cas
     assert type(config).model_validate_json(config.model_dump_json()) == config
 
 
+def test_the_file_and_the_packages_that_decide_its_weights_are_told(case: Case) -> None:
+    config = config_of(case)
+    assert config.source_files() == ()
+    if "weights" in type(config).model_fields:
+        assert config.model_copy(update={"weights": "a/file.pth"}).source_files() == ("a/file.pth",)
+    assert (case.package in ("torch", "torchvision")) is (config.packages() == ())
+    assert all(version(package) for package in config.packages())
+
+
 def test_too_small_a_picture_is_an_error_that_says_which_size_would_do(case: Case) -> None:
     encoder = encoder_of(case)
     with pytest.raises(
@@ -155,6 +165,7 @@ def test_a_bundle_opens_without_the_file_that_its_weights_started_from(case: Cas
         settings={},
         details={"dataset": "d@1"},
     )
+    assert set(config_of(case).packages()) <= artifact.manifest.versions.keys()
     opened = Bundle.open(artifact).model
     assert opened.config == model_config
     before = model.state_dict()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cirray.bundles import Bundle, explain
+from cirray.bundles import Bundle, Explanation, explain
 from cirray.cli.app import run
 from cirray.composers import composers
 from cirray.composers.card import composer_card
@@ -47,6 +47,13 @@ def test_the_maps_are_those_of_the_composer_and_the_drawing_is_a_picture(root: R
         assert 0 <= values.min() <= values.max() <= 1
     drawn = np.asarray(Image.open(io.BytesIO(explanation.png())).convert("RGB"))
     assert drawn.std() > 20, "something is drawn"
+
+
+@pytest.mark.parametrize("text", [r"from $\frac$ to red", "red " * 60])
+def test_any_text_can_be_drawn(text: str) -> None:
+    plain = np.zeros((8, 8, 3), dtype=np.uint8)
+    shown = Image.open(io.BytesIO(Explanation(plain, text, [], {"gate": np.ones((2, 2), dtype=np.float32)}).png()))
+    assert shown.width == pytest.approx(2 * 2.4 * 120, abs=2)
 
 
 def test_a_method_without_maps_says_so(root: Root, picture: bytes) -> None:

@@ -15,14 +15,14 @@ from pydantic import ConfigDict, ValidationError
 from torch import Tensor
 
 from cirray.composers import ModelConfig, Retriever
-from cirray.config import Config
+from cirray.config import Config, choices_in
 from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.schema import has_words
 from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
 from cirray.evaluation.ranking import Floats, Scorer
-from cirray.storage import Artifact, Location, Manifest, commit, put_file
+from cirray.storage import Artifact, Location, Manifest, commit, library_versions, put_file
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
@@ -95,6 +95,7 @@ def save_bundle(
         counts={"parameters": num_parameters, "words": len(vocabulary)},
         details=dict(details),
         files=files,
+        versions=library_versions(*(package for choice in choices_in(model.config) for package in choice.packages())),
     )
     return commit(place, manifest)
 

@@ -77,7 +77,7 @@ def save_evaluation(
         num_gallery=evaluation.num_gallery,
         metrics=evaluation.metrics,
         categories=evaluation.categories,
-        versions=library_versions(),
+        versions=library_versions(*bundle.manifest.versions),
         code=code_fingerprint(*MEASURING_CODE),
     )
     _place(bundle, dataset, evaluation.split, protocol).write(record.model_dump_json(indent=1).encode())

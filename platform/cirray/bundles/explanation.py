@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import torch
@@ -55,7 +56,8 @@ class Explanation:
                 axis.imshow(
                     values, extent=extent, cmap="inferno", alpha=0.65, vmin=0, vmax=1, interpolation="nearest"
                 )
-        figure.suptitle(f"“{self.text}”", fontsize=10)
+        # A text is not mathematics, which two dollar signs would begin and end.
+        figure.suptitle(fill(f"“{self.text}”", 26 * columns), fontsize=10, parse_math=False)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=120)
         return buffer.getvalue()

@@ -60,6 +60,8 @@ class Composer(nn.Module, ABC):
         paper: that the method is from.
         uses_reference: whether the query depends on the reference picture.
         uses_text: whether the query depends on the text.
+        reads_words_only: whether of the text it reads the word vectors and nothing else, so that a text encoder that
+            has weights behind them is refused.
         rescores: whether how well a gallery item fits also depends on the query's text, so that `rescore` is more
             than the cosine and the method serves as a re-ranker only.
         describes: whether `describe` places descriptions of whole pictures among the gallery's vectors.
@@ -75,6 +77,7 @@ class Composer(nn.Module, ABC):
     paper: ClassVar[Paper]
     uses_reference: bool = True
     uses_text: bool = True
+    reads_words_only: bool = False
     rescores: ClassVar[bool] = False
     describes: ClassVar[bool] = False
     second_encoder: ClassVar[Literal["none", "query", "descriptions"]] = "none"

@@ -15,19 +15,21 @@ class CompositeConfig(ComposerConfig):
     """Settings of a composite transformer. What the released code does otherwise than the paper is an option each.
 
     Attributes:
-        text_dim: size of the text at each level.
+        text_dim: size of the text at each level, by a linear layer of the level's own; null for the sentence vector
+            as it is, which in paper and code one layer of the text encoder has brought to 512.
         heads: of the self-attention; they must divide the channels of every level.
         self_attention: whether there is the stream that transforms; false is an ablation of the paper.
         joint_attention: whether there is the stream that preserves; false is an ablation of the paper.
         self_weight: initial w_sa; the paper gives none, the code 0.
         joint_weight: initial w_ja; the paper gives none, the code 1.
-        batch_norm: as in the code, after the text layer, the fusion and the self-attention's last layer.
+        batch_norm: as in the code, after the level's text layer (if there is one), the fusion and the
+            self-attention's last layer.
         rectified_gates: as in the code, batch norm and ReLU before each sigmoid, so that no gate is below one half.
         split_heads: as in the code, each head sees its own share of the channels only.
         attention_dropout: share of the attention weights that are dropped; the paper has none, the code 0.1.
     """
 
-    text_dim: int = Field(512, ge=1)
+    text_dim: int | None = Field(None, ge=1)
     heads: int = Field(2, ge=1)
     self_attention: bool = True
     joint_attention: bool = True
@@ -51,11 +53,12 @@ class CompositeTransformer(nn.Module):
     def __init__(self, config: CompositeConfig, shape: MapShape, text_dim: int) -> None:
         super().__init__()
         channels, normed = shape.channels, config.batch_norm
-        self.text = nn.Linear(text_dim, config.text_dim, bias=not normed)
-        self.text_norm = _norm(normed, config.text_dim)
+        size = config.text_dim or text_dim
+        self.text = nn.Linear(text_dim, size, bias=not normed) if config.text_dim else nn.Identity()
+        self.text_norm = _norm(normed and config.text_dim is not None, size)
         # A convolution over [X; t] is the sum of one over X and one over t, which need not be repeated in space.
         self.fuse_image = nn.Linear(channels, channels, bias=not normed)
-        self.fuse_text = nn.Linear(config.text_dim, channels, bias=False)
+        self.fuse_text = nn.Linear(size, channels, bias=False)
         self.fusion_norm = _norm(normed, channels)
         self.transform = SelfAttention(config, channels) if config.self_attention else None
         self.preserve = JointAttention(config, shape) if config.joint_attention else None

@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cirray.composers.compact_bilinear import CompactBilinear
-from cirray.composers.composer import Composer, Paper, VectorConfig, composers
+from cirray.composers.composer import Composer, Paper, composers
+from cirray.composers.gating import GatingConfig, ResidualGating
 from cirray.composers.mutan import Mutan
 from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
 
@@ -18,15 +19,13 @@ PAIR_VALUES = 2**23
 """Values of swept vectors in memory at once: 32 MB, and a few times that for what they are made of."""
 
 
-class CurlingNetConfig(VectorConfig):
+class CurlingNetConfig(GatingConfig):
     """Settings of `CurlingNet`.
 
     Attributes:
         image_dropout: share of the pooled features' values that are dropped in training.
         fusion_rank: R of the MUTAN product of picture and text.
         fusion_dropout: in it.
-        gate_weight: initial weight of the gated reference.
-        residual_weight: initial weight of the residual.
         scale: initial length of queries, and of swept gallery vectors.
         attention_divisor: by which the sketched product of gallery vector and text is divided before its softmax.
     """
@@ -35,8 +34,6 @@ class CurlingNetConfig(VectorConfig):
     image_dropout: float = Field(0.2, ge=0, lt=1)
     fusion_rank: int = Field(12, ge=1)
     fusion_dropout: float = Field(0.2, ge=0, lt=1)
-    gate_weight: float = 1.0
-    residual_weight: float = 10.0
     scale: float = Field(5.0, gt=0)
     attention_divisor: float = Field(500.0, gt=0)
 
@@ -84,11 +81,7 @@ class CurlingNet(Composer):
         self.source_text = GatedEmbedding(text.sentence, dim)
         self.target_text = GatedEmbedding(text.sentence, dim)
         self.fusion = Mutan(dim, config.fusion_rank, config.fusion_dropout)
-        self.gate = nn.Sequential(nn.BatchNorm1d(3 * dim), nn.ReLU(), nn.Linear(3 * dim, dim))
-        self.residual = nn.Sequential(
-            nn.BatchNorm1d(3 * dim), nn.ReLU(), nn.Linear(3 * dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim)
-        )
-        self.weights = nn.Parameter(torch.tensor([config.gate_weight, config.residual_weight]))
+        self.delivery = ResidualGating(config, 2 * dim, hidden=2 * dim)
         self.bilinear = CompactBilinear(dim)
         self.query_scale = nn.Parameter(torch.tensor(config.scale))
         self.gallery_scale = nn.Parameter(torch.tensor(config.scale))
@@ -98,9 +91,7 @@ class CurlingNet(Composer):
         assert reference is not None
         assert text is not None
         image, words = self.embed(reference), self.source_text(text.sentence)
-        joint = torch.cat([image, words, self.fusion(image, words)], dim=1)
-        gated = torch.sigmoid(self.gate(joint)) * image
-        return cast(Tensor, self.weights[0] * gated + self.weights[1] * self.residual(joint))
+        return cast(Tensor, self.delivery(image, torch.cat([words, self.fusion(image, words)], dim=1)))
 
     def embed(self, image: ImageFeatures) -> Tensor:
         """Return the gallery vectors (B, D), unit length, before any query sweeps them."""

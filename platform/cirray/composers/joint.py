@@ -67,6 +67,7 @@ class Joint(Composer):
         self.project_descriptions = nn.Linear(text.sentence, config.dim)
         self.uses_reference = self.inner.uses_reference
         self.uses_text = self.inner.uses_text
+        self.reads_words_only = self.inner.reads_words_only
         self.needs = (*type(self).needs, *self.inner.needs)
         self.explains = self.inner.explains
 

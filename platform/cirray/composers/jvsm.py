@@ -6,22 +6,15 @@ from typing import Literal, cast
 
 from torch import Tensor, nn
 
-from cirray.composers.composer import Composer, Paper, VectorConfig, composers
-from cirray.composers.gating import ResidualGating
+from cirray.composers.composer import Composer, Paper, composers
+from cirray.composers.gating import GatingConfig, ResidualGating
 from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
 
 
-class JvsmConfig(VectorConfig):
-    """Settings of `Jvsm`.
-
-    Attributes:
-        gate_weight: initial weight of the gated reference.
-        residual_weight: initial weight of the residual.
-    """
+class JvsmConfig(GatingConfig):
+    """Settings of `Jvsm`."""
 
     name: Literal["jvsm"] = "jvsm"
-    gate_weight: float = 1.0
-    residual_weight: float = 10.0
 
 
 @composers.register("jvsm")
@@ -58,7 +51,7 @@ class Jvsm(Composer):
         self.parts = (config.dim,)
         self.project = nn.Linear(image.pooled, config.dim)
         self.project_text = nn.Linear(text.sentence, config.dim)
-        self.gating = ResidualGating(config.dim, config.gate_weight, config.residual_weight)
+        self.gating = ResidualGating(config, config.dim)
 
     def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:
         """Return the queries (B, D)."""

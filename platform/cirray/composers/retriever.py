@@ -64,6 +64,8 @@ class Retriever(nn.Module):
         self.image_shape: ImageShape = self.image_encoder.shape(*config.preprocessing.size)
         self.text_shape: TextShape = text_encoder.shape
         self.composer = composer(config.composer, self.image_shape, self.text_shape)
+        if self.composer.reads_words_only:
+            _check_nothing_idle(config, text_encoder)
         # An encoder that no gradient reaches would stop distributed training, and its weights would take up room in
         # every bundle.
         self.text_encoder = text_encoder if self.composer.uses_text else None
@@ -125,3 +127,21 @@ class Retriever(nn.Module):
     def embed(self, images: Tensor) -> Tensor:
         """Return the gallery vectors (B, D) of `images` (B, H, W, 3) uint8, not normalised."""
         return self.composer.embed(self.encode_images(images))
+
+
+def _check_nothing_idle(config: ModelConfig, text_encoder: TextEncoder) -> None:
+    """Make sure that all weights of a text encoder that learn are those of its word vectors.
+
+    Raises:
+        ConfigError: there are others, which no gradient would ever reach.
+    """
+    words = {id(part.weight) for part in text_encoder.modules() if isinstance(part, nn.Embedding)}
+    learning = {key: id(weight) for key, weight in text_encoder.named_parameters() if weight.requires_grad}
+    idle = [key for key, weight in learning.items() if weight not in words]
+    if idle:
+        raise ConfigError(
+            f"Composer {config.composer.name!r} reads word vectors and nothing else; text encoder "
+            f"{config.text_encoder.name!r} has weights behind them that would never learn: {', '.join(idle[:3])}"
+            f"{', …' if len(idle) > 3 else ''}.",
+            hint="Set model.text_encoder.name to words.",
+        )

@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from torch import Tensor, nn
 
 from cirray.composers.composer import Composer, Paper, VectorConfig, composers
-from cirray.composers.gating import ResidualGating
+from cirray.composers.gating import GatingConfig, ResidualGating
 from cirray.composers.spatial_attention import SpatialFeatureAttention, generalised_mean
 from cirray.composers.two_sided_norm import Side, TwoSidedNorm
 from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
@@ -65,9 +65,8 @@ class Sac(Composer):
     at H; we take it through the same layers, since distances to a query in another space would mean nothing. Where
     the paper shares batch norm, references and gallery share its weights and have running statistics of their own
     (`TwoSidedNorm`): attention makes the references' vectors longer, and with statistics of the mixture what was
-    learned is lost in evaluation. The
-    paper's three other compositions are named, not written out. Here "concat" is linear([f_agg; f_text]),
-    "residual-gating" TIRG's gating, "hadamard" f_agg ⊙ f_text, in place of the sum.
+    learned is lost in evaluation. The paper's three other compositions are named, not written out. Here "concat" is
+    linear([f_agg; f_text]), "residual-gating" TIRG's gating, "hadamard" f_agg ⊙ f_text, in place of the sum.
     """
 
     Config = SacConfig
@@ -97,7 +96,7 @@ class Sac(Composer):
         if config.composition == "concat":
             self.join: nn.Module = nn.Linear(2 * dim, dim)
         elif config.composition == "residual-gating":
-            self.join = ResidualGating(dim)
+            self.join = ResidualGating(GatingConfig(name="residual-gating", dim=dim), dim)
         self.scale = nn.Parameter(torch.tensor(config.scale))
 
     def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:

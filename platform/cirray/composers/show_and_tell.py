@@ -41,13 +41,13 @@ class ShowAndTell(Composer):
     0.1 and a linear layer after the state, because TIRG's text encoder ends so in the released code, and the
     gallery's vectors end in a linear layer too.
 
-    The LSTM reads word vectors only (`TextFeatures.words`), so that a text encoder should have nothing but these: an
-    encoder that has layers behind them has weights that no gradient reaches. A text without a known word is the
-    picture followed by the unknown word.
+    The LSTM reads word vectors only (`TextFeatures.words`): a text encoder that has weights behind them, which no
+    gradient would reach, is refused. A text without a known word is the picture followed by the unknown word.
     """
 
     Config = ShowAndTellConfig
     paper = Paper("Vinyals et al.", "Show and Tell: A Neural Image Caption Generator", "CVPR", 2015)
+    reads_words_only = True
     needs = ("a text encoder that is word vectors and no more, such as words",)
 
     def __init__(self, config: ShowAndTellConfig, image: ImageShape, text: TextShape) -> None:

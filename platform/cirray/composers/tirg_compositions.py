@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-import torch
 from torch import Tensor, nn
 
-from cirray.composers.composer import Composer, VectorConfig, composers
+from cirray.composers.composer import Composer, composers
+from cirray.composers.gating import GatingConfig, ResidualGating
 from cirray.composers.papers import TIRG
 from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
 
 
-class TirgCompositionsConfig(VectorConfig):
-    """Settings of `TirgCompositions`.
-
-    Attributes:
-        gate_weight: initial weight of the gated object, w_g in Eq. 1.
-        residual_weight: initial weight of the residual, w_r in Eq. 1.
-    """
+class TirgCompositionsConfig(GatingConfig):
+    """Settings of `TirgCompositions`."""
 
     name: Literal["tirg-compositions"] = "tirg-compositions"
-    gate_weight: float = 1.0
-    residual_weight: float = 10.0
 
 
 @composers.register("tirg-compositions")
@@ -32,9 +25,7 @@ class TirgCompositions(Composer):
     Vo et al., "Composing Text and Image for Image Retrieval: An Empirical Odyssey" (CVPR 2019), on MIT-States
     compositions. The text is "attribute object"; n (B, D) is the object's word vector, a (B, W) the attribute's:
 
-        gate      g = linear(relu(bn([n; a])))
-        residual  r = linear(relu(linear(relu(bn([n; a])))))
-        query     w_g · σ(g) ⊙ n + w_r · r                        Eq. 1
+        query = w_g · σ(g) ⊙ n + w_r · r      Eq. 1; g and r of `ResidualGating`, with z = [n; a]
 
     A picture, projected to D, has the composition whose query is nearest: the protocol `mit-states-compositions`
     measures how often that is the right one. No code was released; the layers are those of the released TIRG over
@@ -43,13 +34,14 @@ class TirgCompositions(Composer):
     Own choices, since the paper says no more than that: both words come from one table, where no word is attribute
     and object at once; a linear layer brings the object's vector to D where word vectors have another size; an
     object of several words is their mean. A text of one word is an attribute without an object, whose vector is then
-    zero before that layer. Only word vectors are read (`TextFeatures.words`): weights that a text encoder has besides
-    never learn.
+    zero before that layer. Only word vectors are read (`TextFeatures.words`): a text encoder that has weights of its
+    own behind them is refused.
     """
 
     Config = TirgCompositionsConfig
     paper = TIRG
     uses_reference = False
+    reads_words_only = True
     needs = (
         "texts of an attribute and an object, such as captions of MIT-States",
         "a text encoder that is word vectors and no more, such as words",
@@ -57,23 +49,17 @@ class TirgCompositions(Composer):
 
     def __init__(self, config: TirgCompositionsConfig, image: ImageShape, text: TextShape) -> None:
         super().__init__(config, image, text)
-        dim, joint = config.dim, config.dim + text.words
+        dim = config.dim
         self.parts = (dim,)
         self.project = nn.Linear(image.pooled, dim)
         self.project_object = nn.Identity() if text.words == dim else nn.Linear(text.words, dim)
-        self.gate = nn.Sequential(nn.BatchNorm1d(joint), nn.ReLU(), nn.Linear(joint, dim))
-        self.residual = nn.Sequential(
-            nn.BatchNorm1d(joint), nn.ReLU(), nn.Linear(joint, joint), nn.ReLU(), nn.Linear(joint, dim)
-        )
-        self.weights = nn.Parameter(torch.tensor([config.gate_weight, config.residual_weight]))
+        self.gating = ResidualGating(config, text.words)
 
     def compose(self, reference: ImageFeatures | None, text: TextFeatures | None) -> Tensor:
         """Return the compositions' vectors (B, D)."""
         assert text is not None
         noun = self.project_object(_mean(text.words[:, 1:], text.mask[:, 1:]))
-        joint = torch.cat([noun, text.words[:, 0]], dim=1)
-        gated = torch.sigmoid(self.gate(joint)) * noun
-        return cast(Tensor, self.weights[0] * gated + self.weights[1] * self.residual(joint))
+        return cast(Tensor, self.gating(noun, text.words[:, 0]))
 
     def embed(self, image: ImageFeatures) -> Tensor:
         """Return the projected pooled features (B, D)."""

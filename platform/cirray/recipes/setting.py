@@ -1,10 +1,15 @@
-"""What recipes after papers share: sizes of the published training sets, and lengths given in steps."""
+"""What recipes after papers share: what is off, sizes of the published training sets, and lengths given in steps."""
 
 from __future__ import annotations
+
+from typing import Any
+
+from cirray.recipes.run import TrainingConfig
 
 EXAMPLES = {
     "birds-to-words": 12_770,
     "cci": 1_110,
+    "css-2d-to-3d": 18_012,
     "css-3d": 18_012,
     "fashion200k": 172_049,
     "fashioniq": 18_000,
@@ -14,6 +19,16 @@ EXAMPLES = {
     "ut-zap50k": 50_025,
 }
 """Training examples of an epoch: triplets, or pictures where pairs are drawn for each of them."""
+
+
+def paper_training(**settings: Any) -> TrainingConfig:
+    """Return the training of a paper: what `settings` leave open of decay, schedule, warm-up and clipping is off.
+
+    Raises:
+        ValidationError: a setting is none of training's, or its value is not allowed.
+    """
+    off = {"weight_decay": 0.0, "schedule": "constant", "warmup": 0.0, "gradient_clip": None}
+    return TrainingConfig(**{**off, **settings})
 
 
 def epochs_of(steps: int, batch_size: int, dataset: str, texts_each: int = 1) -> int:

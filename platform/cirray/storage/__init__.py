@@ -2,6 +2,7 @@
 
 from cirray.storage.alias import Alias, move_alias, read_alias
 from cirray.storage.artifact import Artifact, FileEntry, Manifest, commit, put_file
+from cirray.storage.contents import content_hashes
 from cirray.storage.fingerprint import code_fingerprint, fingerprint, library_versions
 from cirray.storage.layout import Root, Shelf
 from cirray.storage.listing import FileStat
@@ -19,6 +20,7 @@ __all__ = [
     "Shelf",
     "code_fingerprint",
     "commit",
+    "content_hashes",
     "fingerprint",
     "library_versions",
     "move_alias",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 VERSION_LENGTH = 16
 """Hex digits of a fingerprint that name a version: 64 bits, far beyond any number of versions a root holds."""
+
+_LIBRARIES = ("cirray", "faiss-cpu", "numpy", "pillow", "pyarrow", "ray", "torch", "torchvision")
 
 
 def fingerprint(value: Any) -> str:
@@ -20,10 +23,17 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions of cirray and of the libraries that decide what an artifact's bytes are."""
-    names = ("cirray", "faiss-cpu", "numpy", "pillow", "pyarrow", "ray", "torch")
-    return {name: version(name) for name in names}
+def library_versions(*extras: str) -> dict[str, str]:
+    """Return the versions of cirray and of the libraries that decide what an artifact's bytes are.
+
+    Args:
+        extras: further packages that had a part in it; those that are not installed here are left out.
+    """
+    found = {name: version(name) for name in _LIBRARIES}
+    for name in extras:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 @cache

@@ -17,59 +17,26 @@ from ray.train.v2.api.config import FailureConfig
 from cirray.bundles import BundleDetails, save_bundle
 from cirray.cluster import own_errors, ray_cluster
 from cirray.composers import Retriever
-from cirray.config import Config
 from cirray.datasets import PreparedDataset
 from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ConfigError, TrainingError
 from cirray.recipes import RunConfig
-from cirray.storage import Artifact, Location, Root, code_fingerprint, fingerprint, library_versions
+from cirray.storage import Artifact, Location, Root
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.training.board import Heartbeat, watched
 from cirray.training.checkpoint import load_progress, load_weights
 from cirray.training.data import make_sampler, training_texts, uses_triplets
 from cirray.training.failures import GiveUp, told
+from cirray.training.identity import run_fingerprint
 from cirray.training.progress import EpochReport
 from cirray.training.rows import triplet_rows
 from cirray.training.sampling import check_divisible
+from cirray.training.scaling import Scaling
 from cirray.training.trainee import Trainee
 from cirray.training.worker import TRIPLETS, Assignment, work
 
 NUM_CHECKPOINTS = 1
 """Kept of each run: the last. Ray deletes the one before it only after it has written down that the last is whole."""
-
-DECIDING_CODE = (
-    "cirray.batches",
-    "cirray.composers",
-    "cirray.datasets.caption_pairs",
-    "cirray.datasets.fitting",
-    "cirray.datasets.pictures",
-    "cirray.datasets.pixels",
-    "cirray.datasets.schema",
-    "cirray.datasets.streaming",
-    "cirray.encoders",
-    "cirray.objectives",
-    "cirray.training",
-)
-"""What decides the weights that a configuration leads to: after a change there, a run is another run."""
-
-NO_MATTER = {"pixels", "checkpoint_every_steps"}
-"""Settings of training that no weight depends on: a run may go on with others."""
-
-
-class Scaling(Config):
-    """How many workers train, and on what.
-
-    Attributes:
-        workers: number of processes, one model replica each.
-        gpu: whether each takes a GPU (NCCL, bf16) or works on the CPU (gloo).
-        max_failures: how many times the run goes on after workers died.
-        timeout_s: how long a worker waits for the others before it gives up.
-    """
-
-    workers: int = Field(1, ge=1)
-    gpu: bool = False
-    max_failures: int = Field(3, ge=0)
-    timeout_s: int = Field(300, ge=1)
 
 
 class TrainingDetails(BundleDetails):
@@ -80,20 +47,6 @@ class TrainingDetails(BundleDetails):
     """
 
     history: tuple[EpochReport, ...] = Field(min_length=1)
-
-
-def run_fingerprint(config: RunConfig, dataset: PreparedDataset, scaling: Scaling) -> str:
-    """Return the fingerprint of all that decides a run's weights."""
-    return fingerprint(
-        {
-            "config": config.model_dump(mode="json", exclude={"training": NO_MATTER}),
-            "dataset": dataset.fingerprint,
-            "workers": scaling.workers,
-            "gpu": scaling.gpu,
-            "versions": {name: library_versions()[name] for name in ("cirray", "torch")},
-            "code": code_fingerprint(*DECIDING_CODE),
-        }
-    )
 
 
 def train(

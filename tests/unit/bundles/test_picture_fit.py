@@ -22,7 +22,7 @@ from cirray.evaluation import evaluate, protocols
 from cirray.recipes import recipes
 from cirray.storage import Location
 from cirray.training import worker
-from cirray.training.distributed import DECIDING_CODE
+from cirray.training.identity import DECIDING_CODE
 from tests.artifacts import png, put_dataset
 
 FITS: tuple[Fit, ...] = get_args(Fit)

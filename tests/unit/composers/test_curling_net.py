@@ -94,10 +94,10 @@ def naive_mutan(net: CurlingNet, first: Vector, second: Vector) -> Vector:
 def naive_query(net: CurlingNet, pooled: Vector, sentence: Vector) -> Vector:
     image, words = unit(linear(net.picture[1], pooled)), naive_embedding(net.source_text, sentence)
     joint = image + words + naive_mutan(net, image, words)
-    gate = linear(net.gate[2], relu(norm(net.gate[0], joint)))
-    hidden = relu(linear(net.residual[2], relu(norm(net.residual[0], joint))))
-    residual = linear(net.residual[4], hidden)
-    kept, added = net.weights.tolist()
+    gate = linear(net.delivery.gate[2], relu(norm(net.delivery.gate[0], joint)))
+    hidden = relu(linear(net.delivery.residual[2], relu(norm(net.delivery.residual[0], joint))))
+    residual = linear(net.delivery.residual[4], hidden)
+    kept, added = net.delivery.weights.tolist()
     return [
         kept * sigmoid(g) * x + added * r for g, x, r in zip(gate, image, residual, strict=True)
     ]  # fmt: skip

@@ -29,7 +29,7 @@ MODELS: dict[str, tuple[ComposerConfig, ResNetConfig, Choice, int]] = {
     "val (code's form)": (
         ValConfig(batch_norm=True, rectified_gates=True, split_heads=True),
         ResNetConfig(depth=50, levels=(2, 3, 4)),
-        LstmMaxConfig(word_dim=512),
+        LstmMaxConfig(word_dim=512, batch_norm=True, learned_start=True),
         256,
     ),
     "sac, ResNet-18": (SacConfig(), ResNetConfig(depth=18), GruConfig(), 224),

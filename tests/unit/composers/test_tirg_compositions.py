@@ -37,8 +37,8 @@ def naive_query(made: TirgCompositions, words: list[Vector], length: int) -> Vec
         noun = [total + value / (length - 1) for total, value in zip(noun, words[place], strict=True)]
     if size != DIM:
         noun = through(made.project_object, noun)
-    gate, residual = through(made.gate, noun + attribute), through(made.residual, noun + attribute)
-    kept, added = made.weights.tolist()
+    gate, residual = through(made.gating.gate, noun + attribute), through(made.gating.residual, noun + attribute)
+    kept, added = made.gating.weights.tolist()
     return [kept * sigmoid(g) * n + added * r for g, n, r in zip(gate, noun, residual, strict=True)]
 
 

@@ -31,7 +31,7 @@ def test_the_query_follows_equation_1(branches: Branches) -> None:
     for row in range(BATCH):
         vector = through(tirg.project, image.pooled[row].tolist())
         both = vector + text.sentence[row].tolist()
-        gate, residual = through(tirg.gate, both), through(tirg.residual, both)
+        gate, residual = through(tirg.gating.gate, both), through(tirg.gating.residual, both)
         expected = [1.5 * sigmoid(g) * x + 2.5 * r for g, x, r in zip(gate, vector, residual, strict=True)]
         assert_close(queries[row], expected)
 
@@ -41,9 +41,13 @@ def test_the_branches_of_code_and_paper_have_the_layers_of_each() -> None:
         return [type(layer).__name__ for layer in branch]
 
     code, paper = composer("code"), composer("paper")
-    assert layers(code.gate) == ["BatchNorm1d", "ReLU", "Linear"]
-    assert layers(code.residual) == ["BatchNorm1d", "ReLU", "Linear", "ReLU", "Linear"]
-    assert layers(paper.gate) == layers(paper.residual) == ["Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d"]
+    assert layers(code.gating.gate) == ["BatchNorm1d", "ReLU", "Linear"]
+    assert layers(code.gating.residual) == ["BatchNorm1d", "ReLU", "Linear", "ReLU", "Linear"]
+    assert (
+        layers(paper.gating.gate)
+        == layers(paper.gating.residual)
+        == ["Linear", "BatchNorm1d", "ReLU", "Linear", "BatchNorm1d"]
+    )
 
 
 def test_at_512_dimensions_there_are_as_many_weights_as_in_the_released_code() -> None:
@@ -63,5 +67,5 @@ def test_the_explanation_has_one_position_and_says_how_much_of_the_query_is_new(
         "residual": (BATCH, 1, 1),
     }
     with torch.no_grad():
-        tirg.weights[0] = 0.0
+        tirg.gating.weights[0] = 0.0
     assert tirg.explain(image, text)["residual"].flatten().tolist() == [1.0, 1.0]

@@ -67,7 +67,8 @@ def sigmoid(value: float) -> float:
 
 
 def naive_fusion(level: CompositeTransformer, image: Map, sentence: Row) -> Map:
-    text = norm(linear(sentence, level.text), level.text_norm)
+    projected = linear(sentence, level.text) if isinstance(level.text, nn.Linear) else sentence
+    text = norm(projected, level.text_norm)
     weight = torch.cat([level.fuse_image.weight, level.fuse_text.weight], dim=1)
     convolution = nn.Linear(weight.shape[1], weight.shape[0])
     convolution.weight.data = weight
@@ -160,7 +161,17 @@ CODE = {"batch_norm": True, "rectified_gates": True, "split_heads": True, "atten
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"self_attention": False}, {"joint_attention": False}, {"heads": 1}, CODE], ids=str
+    "settings",
+    [
+        {},
+        {"self_attention": False},
+        {"joint_attention": False},
+        {"heads": 1},
+        {"text_dim": None},
+        CODE,
+        CODE | {"text_dim": None},
+    ],
+    ids=str,
 )
 def test_each_level_is_the_composite_transformer(settings: dict[str, Any]) -> None:
     val, (image, text) = composer(**settings), inputs()
@@ -234,7 +245,7 @@ def test_attention_is_dropped_in_training_only() -> None:
     ("settings", "message"),
     [
         ({"heads": 4}, "4 heads do not divide the 6 channels of level -1.*divisor"),
-        ({"levels": (-4,)}, "Level -4 was asked of an image encoder that has the levels -3 to -1"),
+        ({"levels": (-4,)}, "Level -4 was asked of an image encoder that has the levels -3, -2, -1"),
     ],
 )
 def test_what_does_not_fit_the_image_encoder_is_refused(settings: dict[str, Any], message: str) -> None:

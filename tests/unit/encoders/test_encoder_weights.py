@@ -75,6 +75,13 @@ def test_a_file_of_something_else_is_an_error(tmp_path: Path, name: str, data: b
         read_weights(str(tmp_path / name))
 
 
+def test_a_value_that_is_not_finite_is_told_with_its_place() -> None:
+    broken = state()
+    broken["0.bias"][1] = float("nan")
+    with pytest.raises(ConfigError, match=r"1 with values that are not finite: 0\.bias"):
+        fill(network(), broken, "x.pth")
+
+
 @pytest.mark.parametrize("content", [[1, 2], {"lr": 0.1}, torch.zeros(2)])
 def test_a_file_without_names_of_weights_is_an_error(tmp_path: Path, content: Any) -> None:
     uri = put(Location.parse(str(tmp_path / "x.pth")), content)

@@ -167,6 +167,13 @@ class TestOpenClip:
         with pytest.raises(ConfigError, match=r"'RN50' does not take pictures of 96×96.*built for 64"):
             encoder.shape(96, 96)
 
+    def test_a_tower_that_keeps_still_keeps_its_batch_norms_too(self) -> None:
+        encoder = encoder_of(name="open-clip", model="RN50", image_size=64, trainable=False).train()
+        before = {key: value.clone() for key, value in encoder.state_dict().items()}
+        assert not encoder(random_images(64, 2)).pooled.requires_grad
+        assert encoder.training
+        assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+
     @pytest.mark.parametrize("model", ["RN51", "hf-hub:someone/something", "local-dir:/somewhere"])
     def test_names_that_open_clip_does_not_know_are_an_error(self, model: str) -> None:
         with pytest.raises(ConfigError, match=f"open_clip has no model '{model}'"):

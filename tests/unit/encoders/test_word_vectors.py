@@ -91,6 +91,7 @@ def test_real_vectors_know_the_words_of_modification_texts(shared_data: Path) ->
     [
         ("", "cannot be read as word vectors: it is empty"),
         ("red one two three\n", "cannot be read as word vectors.*one"),
+        ("red 1 nan 3\n", "cannot be read as word vectors: the vector of 'red' has values that are not finite"),
         ("rot 1 2 3\n", "has none of the vocabulary's 3 words"),
         ("red 1 2\n", "vectors of size 2; the text encoder's word_dim is 3. Set model.text_encoder.word_dim to 2"),
     ],

@@ -12,7 +12,7 @@ import pytest
 
 from cirray.bundles.evaluations import MEASURING_CODE
 from cirray.storage import code_fingerprint
-from cirray.training.distributed import DECIDING_CODE
+from cirray.training.identity import DECIDING_CODE
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,8 @@ from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Vocabulary
 from cirray.errors import TrainingError
 from cirray.recipes import RunConfig, recipes
-from cirray.storage import Root
-from cirray.training import Scaling, distributed, run_fingerprint, train, worker
+from cirray.storage import Root, library_versions
+from cirray.training import Scaling, distributed, identity, run_fingerprint, train, worker
 from cirray.training.checkpoint import save_checkpoint
 from cirray.training.progress import EpochReport, Progress
 from cirray.training.trainee import Trainee
@@ -106,8 +107,40 @@ def test_after_a_change_of_the_code_a_run_is_another_run(
 ) -> None:
     before = run_fingerprint(config, dataset, Scaling())
     assert run_fingerprint(config, dataset, Scaling()) == before
-    monkeypatch.setattr(distributed, "code_fingerprint", lambda *modules: "of another checkout")
+    monkeypatch.setattr(identity, "code_fingerprint", lambda *modules: "of another checkout")
     assert run_fingerprint(config, dataset, Scaling()) != before
+
+
+def test_what_is_in_a_file_of_weights_decides_which_run_it_is(
+    dataset: PreparedDataset, config: RunConfig, tmp_path: Path
+) -> None:
+    weights, vectors = tmp_path / "weights.pth", tmp_path / "glove.txt"
+    words = json.dumps({"name": "glove", "files": [str(vectors)]})
+    config = override(
+        config,
+        [
+            "model.image_encoder.name=resnet",
+            f"model.image_encoder.weights={weights}",
+            f"model.text_encoder.words={words}",
+        ],
+    )
+    seen = [run_fingerprint(config, dataset, Scaling())]
+    for file, content in ((weights, b"one"), (weights, b"two"), (vectors, b"red 0.1"), (vectors, b"red 0.2")):
+        file.write_bytes(content)
+        seen.append(run_fingerprint(config, dataset, Scaling()))
+        assert run_fingerprint(config, dataset, Scaling()) == seen[-1]
+    assert len(set(seen)) == 5
+
+
+def test_the_version_of_a_library_that_the_model_is_made_of_decides_which_run_it_is(
+    dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timm = override(config, ['model.image_encoder={"name": "timm", "model": "test_resnet"}'])
+    before = [run_fingerprint(each, dataset, Scaling()) for each in (timm, config)]
+    known = library_versions()
+    monkeypatch.setattr(identity, "library_versions", lambda *extras: known | dict.fromkeys(extras, "0.0.1"))
+    after = [run_fingerprint(each, dataset, Scaling()) for each in (timm, config)]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [False, True]
 
 
 def test_what_no_weight_depends_on_makes_no_other_run(dataset: PreparedDataset, config: RunConfig) -> None:
@@ -122,8 +155,8 @@ def test_code_that_makes_batches_decides_which_run_it_is(
     module: str, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = run_fingerprint(config, dataset, Scaling())
-    others = tuple(name for name in distributed.DECIDING_CODE if name != module)
-    monkeypatch.setattr(distributed, "DECIDING_CODE", others)
+    others = tuple(name for name in identity.DECIDING_CODE if name != module)
+    monkeypatch.setattr(identity, "DECIDING_CODE", others)
     assert run_fingerprint(config, dataset, Scaling()) != before
 
 

@@ -86,6 +86,20 @@ def test_what_keeps_still_takes_no_share_of_the_clipped_gradient() -> None:
     assert set(optimizer.state) == {*net.rest.parameters(), *net.encoder.parameters()}
 
 
+@pytest.mark.parametrize("kind", ["adamw", "adam", "sgd"])
+def test_an_image_encoder_that_does_not_learn_stays_out(kind: str) -> None:
+    net = Net()
+    net.encoder.requires_grad_(False)
+    training = TrainingConfig.model_validate({"optimizer": kind})
+    optimizer = make_optimizer(net.encoder, net, training)
+    schedule = make_schedule(optimizer, training, steps_in_epoch=1)
+    before = net.rest.weight.detach().clone()
+    net.rest(net.encoder(torch.ones(1, 2))).sum().backward()
+    optimizer.step()
+    schedule.step()
+    assert not torch.equal(net.rest.weight, before)
+
+
 def test_settings_of_adam_reach_it() -> None:
     net = Net()
     training = TrainingConfig(optimizer="adam", betas=(0.5, 0.6), epsilon=1e-7, amsgrad=True, weight_decay=0.0)

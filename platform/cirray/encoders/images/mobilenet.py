@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
-from cirray.config import Choice
 from cirray.encoders.features import ImageFeatures
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 from cirray.encoders.torchvision_weights import fetch_weights
-from cirray.encoders.weights import start_from
+from cirray.encoders.weights import WeightsConfig, start_from
 from cirray.errors import ConfigError
 
 Version = Literal["v2", "v3-small", "v3-large"]
@@ -21,7 +20,7 @@ _FINEST = 4
 """By how much the finest map is smaller than the picture, where no levels are given: the same as with a ResNet."""
 
 
-class MobileNetConfig(Choice):
+class MobileNetConfig(WeightsConfig):
     """Settings of `MobileNet`.
 
     Attributes:
@@ -33,10 +32,10 @@ class MobileNetConfig(Choice):
             of a file: safetensors or a state dict, with torchvision's names; a classifier in it is left out.
     """
 
+    named: ClassVar[tuple[str, ...]] = ("none", "torchvision")
     name: Literal["mobilenet"] = "mobilenet"
     version: Version = "v2"
     levels: tuple[str, ...] = ()
-    weights: str = "none"
 
 
 @image_encoders.register("mobilenet")

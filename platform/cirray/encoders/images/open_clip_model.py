@@ -8,15 +8,14 @@ from typing import Any, Literal
 from pydantic import PositiveInt
 from torch import Tensor
 
-from cirray.config import Choice
 from cirray.encoders.extras import optional
 from cirray.encoders.features import ImageFeatures, ImageShape
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
-from cirray.encoders.weights import start_from
+from cirray.encoders.weights import WeightsConfig, start_from
 from cirray.errors import ConfigError
 
 
-class OpenClipModelConfig(Choice):
+class OpenClipModelConfig(WeightsConfig):
     """Settings of `OpenClipModel`.
 
     Attributes:
@@ -25,12 +24,18 @@ class OpenClipModelConfig(Choice):
         image_size: height and width in pixels that it is built for; by default the model's own.
         weights: "none" (random), or the path or URI of a file: safetensors or a state dict, with open_clip's names,
             of the tower or of the whole model.
+        trainable: whether training changes the tower; false for CLIP4Cir's second stage, in which it stays as it is,
+            the statistics of its batch norms included.
     """
 
     name: Literal["open-clip"] = "open-clip"
     model: str = "RN50x4-quickgelu"
     image_size: PositiveInt | None = None
-    weights: str = "none"
+    trainable: bool = True
+
+    def packages(self) -> tuple[str, ...]:
+        """Return open_clip, and timm, which some of its towers are from."""
+        return ("open-clip-torch", "timm")
 
 
 @image_encoders.register("open-clip")
@@ -54,6 +59,14 @@ class OpenClipModel(ImageEncoder):
         self.tower = _build_tower(open_clip, config)
         self.stride = _stride(self.tower)
         start_from(self.tower, config.weights, within="visual.")
+        self.trainable = config.trainable
+        self.tower.requires_grad_(config.trainable)
+
+    def train(self, mode: bool = True) -> OpenClipModel:
+        """Go into training or evaluation; a tower that is not trained is always in evaluation."""
+        super().train(mode)
+        self.tower.train(mode and self.trainable)
+        return self
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """Return the features of `images` (B, 3, H, W)."""

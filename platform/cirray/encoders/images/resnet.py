@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 from torch import Tensor
 
-from cirray.config import Choice
 from cirray.encoders.features import ImageFeatures
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 from cirray.encoders.torchvision_weights import fetch_weights
-from cirray.encoders.weights import start_from
+from cirray.encoders.weights import WeightsConfig, start_from
 
 Stage = Literal[1, 2, 3, 4]
 
 
-class ResNetConfig(Choice):
+class ResNetConfig(WeightsConfig):
     """Settings of `ResNet`.
 
     Attributes:
@@ -29,10 +28,10 @@ class ResNetConfig(Choice):
             torchvision's names; a classifier in it is left out.
     """
 
+    named: ClassVar[tuple[str, ...]] = ("none", "torchvision")
     name: Literal["resnet"] = "resnet"
     depth: Literal[18, 34, 50, 101, 152] = 18
     levels: tuple[Stage, ...] = (1, 2, 3, 4)
-    weights: str = "none"
 
     @model_validator(mode="after")
     def _ascending(self) -> ResNetConfig:

@@ -8,16 +8,15 @@ from typing import Any, Literal
 from pydantic import PositiveInt
 from torch import Tensor
 
-from cirray.config import Choice
 from cirray.encoders.extras import optional
 from cirray.encoders.features import ImageFeatures, ImageShape
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 from cirray.encoders.initial_weights import initial_weights_wanted
-from cirray.encoders.weights import start_from
+from cirray.encoders.weights import WeightsConfig, start_from
 from cirray.errors import ConfigError
 
 
-class TimmModelConfig(Choice):
+class TimmModelConfig(WeightsConfig):
     """Settings of `TimmModel`.
 
     Attributes:
@@ -34,7 +33,10 @@ class TimmModelConfig(Choice):
     model: str
     levels: tuple[int, ...] = ()
     image_size: PositiveInt | None = None
-    weights: str = "none"
+
+    def packages(self) -> tuple[str, ...]:
+        """Return the library."""
+        return ("timm",)
 
 
 @image_encoders.register("timm")

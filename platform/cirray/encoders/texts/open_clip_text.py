@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor, nn
 
-from cirray.config import Choice
 from cirray.encoders.extras import optional
 from cirray.encoders.features import TextFeatures, TextShape
 from cirray.encoders.initial_weights import initial_weights_wanted
@@ -18,11 +17,12 @@ from cirray.encoders.sequences import mask_of
 from cirray.encoders.splitting.open_clip_pieces import EXTRA, MAX_PIECES
 from cirray.encoders.text_encoder import TextEncoder, text_encoders
 from cirray.encoders.vocabulary import Vocabulary
+from cirray.encoders.weights import WeightsConfig
 from cirray.errors import ConfigError
 from cirray.storage import Location
 
 
-class OpenClipTextConfig(Choice):
+class OpenClipTextConfig(WeightsConfig):
     """Settings of `OpenClipText`.
 
     Attributes:
@@ -34,8 +34,11 @@ class OpenClipTextConfig(Choice):
 
     name: Literal["open-clip"] = "open-clip"
     model: str = "RN50x4-quickgelu"
-    weights: str = "none"
     trainable: bool = True
+
+    def packages(self) -> tuple[str, ...]:
+        """Return open_clip."""
+        return ("open-clip-torch",)
 
 
 @text_encoders.register("open-clip")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from cirray.config import Choice
 from cirray.encoders.features import TextFeatures, TextShape
 from cirray.encoders.initial_weights import initial_weights_wanted
-from cirray.encoders.minilm import DIM, MiniLm
+from cirray.encoders.minilm import DIM, PACKAGES, MiniLm
 from cirray.encoders.sequences import mask_of
 from cirray.encoders.text_encoder import TextEncoder, text_encoders
 from cirray.encoders.vocabulary import Vocabulary
@@ -28,6 +28,10 @@ class SentenceConfig(Choice):
 
     name: Literal["sentence"] = "sentence"
     dim: int | None = Field(None, ge=1)
+
+    def packages(self) -> tuple[str, ...]:
+        """Return the packages of weights and word pieces."""
+        return PACKAGES
 
 
 @text_encoders.register("sentence")

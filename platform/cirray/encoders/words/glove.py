@@ -35,6 +35,10 @@ class GloveConfig(WordVectorsConfig):
     name: Literal["glove"] = "glove"
     files: tuple[str, ...] = Field(min_length=1)
 
+    def source_files(self) -> tuple[str, ...]:
+        """Return the files."""
+        return self.files
+
 
 @word_vectors.register("glove")
 class Glove(WordVectors):
@@ -76,7 +80,7 @@ def _read(file: str, wanted: Collection[str]) -> tuple[dict[str, Vector], int]:
     try:
         lines = _arrays(place, wanted) if file.endswith(".npz") else _lines(place, wanted)
         size = next(lines)[1].size
-        table = {word: vector for word, vector in lines if vector.size == size}
+        table = {word: _finite(word, vector) for word, vector in lines if vector.size == size}
     except FileNotFoundError:
         raise ConfigError(
             f"There is no file of word vectors at {file}.", hint="Set model.text_encoder.words.files to where it is."
@@ -92,6 +96,12 @@ def _read(file: str, wanted: Collection[str]) -> tuple[dict[str, Vector], int]:
             hint="Give vectors of the texts' language, with words in lower case.",
         )
     return table, size
+
+
+def _finite(word: str, vector: Vector) -> Vector:
+    if not np.isfinite(vector).all():
+        raise ValueError(f"the vector of {word!r} has values that are not finite")
+    return vector
 
 
 def _arrays(place: Location, wanted: Collection[str]) -> Iterator[tuple[str, Vector]]:

@@ -23,6 +23,10 @@ class MiniLmWordsConfig(WordVectorsConfig):
     name: Literal["minilm"] = "minilm"
     trainable: bool = False
 
+    def packages(self) -> tuple[str, ...]:
+        """Return the packages of weights and word pieces."""
+        return minilm.PACKAGES
+
 
 @word_vectors.register("minilm")
 class MiniLmWords(WordVectors):
