@@ -26,6 +26,7 @@ from cirray.prepare import PrepareConfig
         ("train --recipe css-2d/tirg-last-conv --root {root}", "cirray prepare"),
         ("train --recipe css-2d/tirg-last-conv --root {root} --set training.epoch=3", "training.epochs"),
         ("evaluate --model nothing --root {root}", "cirray train"),
+        ("submit --model nothing --root {root} --out {root}/submission", "cirray train"),
         ("index build --model nothing --index x --root {root}", "cirray train"),
         ("serve --index nothing --root {root} --detach", "RAY_ADDRESS"),
         ("demo --root gs://x", "is not a place"),
@@ -51,7 +52,9 @@ def test_wrong_usage_gives_code_2(arguments: str, capsys: pytest.CaptureFixture[
     assert "Usage" in captured.out + captured.err
 
 
-@pytest.mark.parametrize("verb", ["generate", "prepare", "train", "evaluate", "index build", "serve", "demo"])
+@pytest.mark.parametrize(
+    "verb", ["generate", "prepare", "train", "evaluate", "submit", "index build", "serve", "demo"]
+)
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*verb.split(), "--help"]) == 0
     assert "Usage" in capsys.readouterr().out
