@@ -57,7 +57,8 @@ class FirstHits:
             DataError: a score is not a number.
         """
         self._total = sum(_batches(len(each.queries)) + _batches(len(each.gallery)) for each in sets)
-        hits, last = [], []
+        hits: list[Hits] = []
+        last: list[Hits] = []
         for query_set in sets:
             gallery = self._encode(query_set.gallery, lambda rows, _: self._model.embed_pixels(self._pixels[rows]))
             if query_set is sets[0] and alone:

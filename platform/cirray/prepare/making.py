@@ -159,7 +159,9 @@ def _make_parts(
     pace.begin(items.num_rows, sum(part.items.num_rows for part in fresh))
 
     def make(some: Sequence[Part]) -> dict[int, PartResult]:
-        done = prepare_parts(some, source, target, config, pace.finished) if some else []
+        earlier = {part.number: found for part in some if (found := previous.earlier(part)) is not None}
+        done = prepare_parts(some, source, target, config, pace.finished, earlier) if some else []
+        pace.pictures_decoded += sum(result.decoded for result in done)
         return {result.number: result for result in done}
 
     # One Ray for all that follows, where there is work for it at all.
