@@ -34,9 +34,7 @@ pytestmark = [
 CATALOG = """
 reader:
   table: items.csv
-  id: id
-  image: image
-  split: split
+  split_column: split
 part_rows: 10
 max_reject_share: 0.1
 """

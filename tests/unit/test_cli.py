@@ -20,6 +20,12 @@ from cirray.prepare import PrepareConfig
         ("prepare css-2d --root {root}", "dataset.json"),
         ("prepare css-2d --root {root} --set part_row=3", "part_rows"),
         ("generate css-2d --root {root} --set scenes=3", "num_scenes"),
+        (
+            "generate css-2d --root {root} --set num_scenes=60000",
+            "1,140,720 images in split train; at most",
+        ),
+        ("generate css-3d --root {root} --set num_scenes=1000000000000", "less than or equal to 1000000"),
+        ("generate cci --root {root} --set changes=20", "168,421 images; at most 100,000"),
         ("generate css-3d --root {root} --set stage.spacing=1", "objects touch"),
         ("generate css-4d --root {root}", "no world 'css-4d'; there are: cci, css-2d"),
         ("train --recipe css-2d/tirg --root {root}", "Did you mean"),

@@ -38,6 +38,7 @@ This is also what ends it where a worker is ended for want of memory again and a
 ever.
 """
 
+
 def prepare_parts(
     parts: Sequence[Part],
     source: Location,

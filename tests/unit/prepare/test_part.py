@@ -182,7 +182,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @pytest.mark.parametrize("resize", ["none", "stretch"])
-def test_only_what_changed_is_decoded_again(source: Source, tmp_path: Path, decoded: list[bytes], resize: str) -> None:
+def test_only_what_changed_is_decoded_again(
+    source: Source, tmp_path: Path, decoded: list[bytes], resize: str
+) -> None:
     config = override(CONFIG, [f"resize={resize}", "size=16"])
     source.put(6, b"no picture")
     before = source.prepare(config)
@@ -204,9 +206,8 @@ def test_a_damaged_earlier_part_costs_only_time(source: Source, decoded: list[by
     config = override(CONFIG, ["resize=stretch", "size=16"])
     before = source.prepare(config)
     (source.target / before.entry.path).write(b"something else")
-    assert prepare_part(
-        source.part, source.place, source.target, config, Earlier(source.target, [before.entry], before.hashes).known()
-    ) == replace(before, decoded=10)
+    known = Earlier(source.target, [before.entry], before.hashes).known()
+    assert prepare_part(source.part, source.place, source.target, config, known) == replace(before, decoded=10)
     assert len(decoded) == 20
 
 
