@@ -30,6 +30,7 @@ from cirray.prepare.wire import (
     described_result,
 )
 from cirray.storage import FileEntry, Location
+from cirray.storage.syncing import Syncing
 
 NO_PROGRESS_TIMEOUT_S = 600
 """Ray Data gives up after this long without a finished part; its own default is half an hour.
@@ -50,7 +51,7 @@ def prepare_parts(
     """Write parts of the item table to `target`, one task of Ray Data a part, and return what they came to.
 
     Ray is started on this machine where none is connected. Each task holds one part in memory; to this process come
-    only hashes and rejects. Where a worker dies, perhaps of a picture, the parts that are not finished are made anew
+    only hashes and rejects, and it waits for the disk, in which a worker's core would idle. Where a worker dies, perhaps of a picture, the parts that are not finished are made anew
     in processes of their own, slower by a little, and pictures that kill these are rejected.
 
     Args:
@@ -75,12 +76,13 @@ def prepare_parts(
         for make in (_prepare, prepare_part_apart)
     ]
     results: list[PartResult] = []
+    with ray_cluster(), Syncing() as syncing:
 
-    def done(result: PartResult) -> None:
-        results.append(result)
-        finished(sizes[result.number])
+        def done(result: PartResult) -> None:
+            results.append(result)
+            syncing.add(target / result.entry.path)
+            finished(sizes[result.number])
 
-    with ray_cluster():
         try:
             # Not begun anew by Ray: what has killed one worker would kill the next.
             _make(described, makers[0], done, max_retries=0)
@@ -105,8 +107,13 @@ def thin_parts(
         entry = result.entry.model_dump_json()
         rows.append({"number": result.number, "entry": entry, "dropped": json.dumps(mine)})
     thinned: list[PartResult] = []
-    with ray_cluster():
-        _make(rows, partial(_thin, target=target, config=config.part_config()), thinned.append)
+    with ray_cluster(), Syncing() as syncing:
+
+        def done(result: PartResult) -> None:
+            thinned.append(result)
+            syncing.add(target / result.entry.path)
+
+        _make(rows, partial(_thin, target=target, config=config.part_config()), done)
     before = {result.number: result for result in results}
     thinned.sort(key=lambda result: result.number)
     return [replace(before[result.number], entry=result.entry) for result in thinned]

@@ -78,6 +78,7 @@ def prepare_part(
     """Write the file of a part, schema `ITEMS`, of the items whose pictures can be decoded.
 
     The same pictures give the same bytes, and so, by its content's hash, the same file: to do it twice does no harm.
+    The file may not be on the disk yet: before a manifest lists it, it must be synced.
 
     Args:
         part: its items, and what the listing of the source said of their files.
@@ -104,7 +105,7 @@ def prepare_part(
 
 
 def thin_part(result: PartResult, dropped: set[str], target: Location, config: PartConfig) -> PartResult:
-    """Write the file of a part again, without the items that are `dropped`.
+    """Write the file of a part again, without the items that are `dropped`; before a manifest lists it, sync it.
 
     Raises:
         StorageError: it cannot be read or written.
@@ -150,7 +151,8 @@ def _write(name: str, groups: Iterable[pa.Table], target: Location) -> FileEntry
         for table in groups:
             writer.write_table(table)
             rows += table.num_rows
-    return put_file(target, name, memoryview(sink.getvalue()), rows=rows)
+    # The disk is not waited for here, where a core would idle meanwhile.
+    return put_file(target, name, memoryview(sink.getvalue()), rows=rows, durable=False)
 
 
 @dataclass
