@@ -50,9 +50,10 @@ def prepare_parts(
 ) -> list[PartResult]:
     """Write parts of the item table to `target`, one task of Ray Data a part, and return what they came to.
 
-    Ray is started on this machine where none is connected. Each task holds one part in memory; to this process come
-    only hashes and rejects, and it waits for the disk, in which a worker's core would idle. Where a worker dies, perhaps of a picture, the parts that are not finished are made anew
-    in processes of their own, slower by a little, and pictures that kill these are rejected.
+    Ray is started on this machine where none is connected. Each task holds one part in memory. To this process come
+    only hashes and rejects, and it waits for the disk, for which a worker's core would idle. Where a worker dies,
+    perhaps of a picture, the parts that are not finished are made anew in processes of their own, slower by a little,
+    and pictures that kill these are rejected.
 
     Args:
         parts: to be made.
