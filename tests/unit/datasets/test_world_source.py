@@ -169,9 +169,10 @@ def test_two_writers_at_once_end_in_one_whole_world(tmp_path: Path, seeds: tuple
     processes = [context.Process(target=write_at_once, args=(barrier, place.uri, seed, told)) for seed in seeds]
     for process in processes:
         process.start()
-    found = [told.get() for _ in processes]
     for process in processes:
-        process.join(timeout=60)
+        process.join(timeout=400)
+    assert [process.exitcode for process in processes] == [0, 0]
+    found = [told.get() for _ in processes]
     written = [seed for seed, error in found if not error]
     refused = [error for _, error in found if error]
     if seeds[0] == seeds[1]:
