@@ -40,6 +40,7 @@ def put_dataset(
     triplets: Mapping[str, Sequence[Row]] | None = None,
     *,
     part_rows: int | None = None,
+    reader: str | None = None,
 ) -> PreparedDataset:
     """Commit a prepared dataset.
 
@@ -49,6 +50,7 @@ def put_dataset(
         items: by ascending id, each with at least `item_id`, `splits` and `image`; the label is by default the id.
         triplets: rows by split.
         part_rows: items in a part; None puts all into one.
+        reader: by which the dataset's source is said to have been read.
     """
     rows = [_item(row) for row in items]
     step = part_rows or max(1, len(rows))
@@ -59,7 +61,8 @@ def put_dataset(
     for split, given in (triplets or {}).items():
         table = triplets_table(given)
         files.append(put_file(place, f"triplets-{split}/part-00000.parquet", table_bytes(table), rows=table.num_rows))
-    manifest = Manifest(kind="dataset", name=name, fingerprint=fingerprint([name, place.uri]), files=tuple(files))
+    digest, settings = fingerprint([name, place.uri]), {"reader": {"name": reader}} if reader else {}
+    manifest = Manifest(kind="dataset", name=name, fingerprint=digest, settings=settings, files=tuple(files))
     return PreparedDataset(commit(place, manifest))
 
 

@@ -21,13 +21,23 @@ from cirray.datasets import PreparedDataset, items_table, write_world
 from cirray.datasets.css import CssConfig
 from cirray.prepare import PrepareConfig, PrepareResult, prepare
 from cirray.prepare.rejects import rejects_of
-from cirray.storage import Location, Root, table_bytes
+from cirray.storage import Location, Root, table_bytes, table_from
+from tests.artifacts import plain_png
+from tests.deadly_pictures import deadly_path, deadly_picture
 
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.usefixtures("ray_session"),
     pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\.data\..*"),
 ]
+
+CATALOG = """
+reader:
+  table: items.csv
+  split_column: split
+part_rows: 10
+max_reject_share: 0.1
+"""
 
 WORLD = CssConfig(num_scenes=30, train_modifications_per_scene=2, test_modifications_per_scene=2, image_size=32)
 SETTINGS = ["part_rows=30", "row_group_size=16", "max_reject_share=0.2"]
@@ -94,6 +104,7 @@ def test_after_one_changed_file_only_its_part_is_read(case: Case) -> None:
     assert second.rejects == {}, "a picture was read that had not changed"
     assert second.counts == first.counts
     assert summary(second)["timing"]["pictures_read"] == len(touched)
+    assert summary(second)["timing"]["pictures_decoded"] == 1
     files = {entry.name: entry.sha256 for entry in first.artifact.manifest.files if entry.name.startswith("items/")}
     again = {entry.name: entry.sha256 for entry in second.artifact.manifest.files if entry.name.startswith("items/")}
     assert sum(files[name] != again[name] for name in files) == 1
@@ -104,11 +115,13 @@ def test_parts_in_a_bucket_are_copied_within_it(bucket: str, tmp_path: Path) -> 
     root = Root.open(f"{bucket}/{tmp_path.name}")
     source = root.raw("toy")
     write_world(WORLD, source)
-    first = prepare(root, "toy", source, CONFIG)
+    config = override(CONFIG, ["resize=stretch", "size=16"])
+    first = prepare(root, "toy", source, config)
     (source / "images/css_train_000100.png").write((source / "images/css_train_000101.png").read())
-    second = prepare(root, "toy", source, CONFIG)
+    second = prepare(root, "toy", source, config)
     touched = part_of(first, "css_train_000100")
     assert summary(second)["timing"]["pictures_read"] == len(touched)
+    assert summary(second)["timing"]["pictures_decoded"] == 1
     assert all(second.artifact.read(name) for name in second.artifact.names())
 
 
@@ -132,6 +145,8 @@ def test_the_result_is_the_same_as_without_an_earlier_version(case: Case, change
     second = case.prepare()
     fresh = case.prepare(name="fresh")
     assert second.changed
+    # The picture that is none, in another part or the same, leaves nothing by which it would be known again.
+    assert summary(second)["timing"]["pictures_decoded"] <= 2
     assert second.artifact.manifest.files == fresh.artifact.manifest.files
     assert second.rejects == fresh.rejects
     assert second.rejects["not-an-image"] == 1
@@ -225,3 +240,37 @@ def test_killed_at_any_moment_a_rerun_ends_with_the_same_bytes(case: Case, tmp_p
     found = Root.open(str(root)).dataset("toy").open()
     assert found.manifest.files == whole.manifest.files
     assert all(found.read(name) for name in found.names())
+
+
+def test_pictures_that_kill_workers_are_rejected_and_named(tmp_path: Path) -> None:
+    source, root = tmp_path / "source", tmp_path / "root"
+    source.mkdir()
+    root.mkdir()
+    rows = []
+    for number in range(40):
+        data = deadly_picture(number) if number in (3, 27) else plain_png((number, number, 0), (8, 8))
+        (source / f"{number:02d}.png").write_bytes(data)
+        rows.append(f"{number:02d},{number:02d}.png,train")
+    (source / "items.csv").write_text("\n".join(["id,image,split", *rows]))
+    (tmp_path / "settings.yaml").write_text(CATALOG)
+    arguments = ["prepare", "catalog", "--root", str(root), "--source", str(source), "--json"]
+    arguments += ["--config", str(tmp_path / "settings.yaml")]
+    # A job whose workers, and what they start, die of such pictures.
+    variables = {"PYTHONPATH": os.pathsep.join([deadly_path(tmp_path / "deadly"), *filter(None, sys.path)])}
+    environment = {
+        **os.environ,
+        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
+        "RAY_JOB_CONFIG_JSON": json.dumps({"runtime_env": {"env_vars": variables}}),
+    }
+    command = [sys.executable, "-c", "from cirray.cli.app import main; main()", *arguments]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    assert told["rejects"] == {"crashes-decoder": 2}
+    artifact = Root.open(str(root)).dataset("catalog").open()
+    found = {reject.id: reject.detail for reject in rejects_of(table_from(artifact.read("rejects.parquet")))}
+    assert found == {
+        "03": "03.png: the process that decodes it dies of it",
+        "27": "27.png: the process that decodes it dies of it",
+    }
+    assert told["counts"]["items"] == 38

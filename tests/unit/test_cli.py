@@ -20,12 +20,19 @@ from cirray.prepare import PrepareConfig
         ("prepare css-2d --root {root}", "dataset.json"),
         ("prepare css-2d --root {root} --set part_row=3", "part_rows"),
         ("generate css-2d --root {root} --set scenes=3", "num_scenes"),
+        (
+            "generate css-2d --root {root} --set num_scenes=60000",
+            "1,140,720 images in split train; at most",
+        ),
+        ("generate css-3d --root {root} --set num_scenes=1000000000000", "less than or equal to 1000000"),
+        ("generate cci --root {root} --set changes=20", "168,421 images; at most 100,000"),
         ("generate css-3d --root {root} --set stage.spacing=1", "objects touch"),
         ("generate css-4d --root {root}", "no world 'css-4d'; there are: cci, css-2d"),
         ("train --recipe css-2d/tirg --root {root}", "Did you mean"),
         ("train --recipe css-2d/tirg-last-conv --root {root}", "cirray prepare"),
         ("train --recipe css-2d/tirg-last-conv --root {root} --set training.epoch=3", "training.epochs"),
         ("evaluate --model nothing --root {root}", "cirray train"),
+        ("submit --model nothing --root {root} --out {root}/submission", "cirray train"),
         ("index build --model nothing --index x --root {root}", "cirray train"),
         ("serve --index nothing --root {root} --detach", "RAY_ADDRESS"),
         ("demo --root gs://x", "is not a place"),
@@ -51,7 +58,9 @@ def test_wrong_usage_gives_code_2(arguments: str, capsys: pytest.CaptureFixture[
     assert "Usage" in captured.out + captured.err
 
 
-@pytest.mark.parametrize("verb", ["generate", "prepare", "train", "evaluate", "index build", "serve", "demo"])
+@pytest.mark.parametrize(
+    "verb", ["generate", "prepare", "train", "evaluate", "submit", "index build", "serve", "demo"]
+)
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*verb.split(), "--help"]) == 0
     assert "Usage" in capsys.readouterr().out

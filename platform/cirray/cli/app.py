@@ -111,6 +111,21 @@ def evaluate(
 
 
 @app.command()
+def submit(
+    model: ModelOption,
+    root: RootOption,
+    out: Annotated[str, typer.Option(help="Folder or s3:// prefix of the files.")],
+    dataset: DatasetOption = None,
+    protocol: Annotated[str | None, typer.Option(help="How queries are put; by default the dataset's own.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model's rankings of a hidden test split (CIRR's test1, FashionIQ's test) as its server takes them."""
+    from cirray.cli.submission import write_submission
+
+    _show(write_submission(_root(root), model, dataset, protocol, out, _display()), as_json)
+
+
+@app.command()
 def explain(
     model: ModelOption,
     root: RootOption,

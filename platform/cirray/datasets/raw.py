@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -95,13 +97,18 @@ def _column(place: Location, table: pa.Table, field: pa.Field) -> pa.ChunkedArra
 
 
 def _write_local(path: str, data: bytes, folders: set[str]) -> None:
-    folder = os.path.dirname(path)
+    """Write a file in one step, so that nobody reads half of it; one with this content already stays as it is."""
+    folder, name = os.path.split(path)
+    aside = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
     try:
         if folder not in folders:
             os.makedirs(folder, exist_ok=True)
             folders.add(folder)
-        with open(path, "wb") as stream:
+        if os.path.exists(path) and Path(path).read_bytes() == data:
+            return
+        with open(aside, "wb") as stream:
             stream.write(data)
+        os.replace(aside, path)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror or error}.",

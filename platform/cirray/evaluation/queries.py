@@ -62,18 +62,26 @@ class QuerySet:
         return np.array([query.excluded for query in self.queries], dtype=np.int64)
 
 
-def query_sets(dataset: PreparedDataset, split: str, protocol: Protocol) -> list[QuerySet]:
+def query_sets(
+    dataset: PreparedDataset, split: str, protocol: Protocol, *, without_targets: bool = False
+) -> list[QuerySet]:
     """Return the queries of a split with their gallery; one set a category where each has its own.
+
+    Args:
+        dataset: prepared.
+        split: whose queries.
+        protocol: how they are put.
+        without_targets: whether a split will do whose targets are not public; its queries have no answers.
 
     Raises:
         ArtifactError: the dataset has no such split.
         DataError: the gallery is empty, the targets are not public, or a query has no category where one is needed.
     """
     triplets = dataset.triplets(split).to_pylist()
-    if not triplets or not all(triplet["target_id"] for triplet in triplets):
+    if not triplets or not (without_targets or all(triplet["target_id"] for triplet in triplets)):
         raise DataError(
             f"Split {split!r} of dataset {dataset.name!r} has no queries with public targets.",
-            hint=f"Splits are: {', '.join(dataset.splits)}.",
+            hint=f"Splits are: {', '.join(dataset.splits)}. For a benchmark's server, use `cirray submit`.",
         )
     name = protocol.gallery.format(split=split)
     if protocol.by_category != "galleries":
@@ -113,9 +121,9 @@ class _Gallery:
         texts = [text for text in triplet["texts"] if text.strip()]
         if self.protocol.joiner is not None:
             texts = [joined(texts, self.protocol.joiner)]
-        reference, target = triplet["reference_id"], triplet["target_id"]
-        answers = self._answers([target])
-        relevant = self._answers([target, *triplet["other_target_ids"]]) if self.protocol.map_cutoffs else answers
+        reference, targets = triplet["reference_id"], [triplet["target_id"]] if triplet["target_id"] else []
+        answers = self._answers(targets)
+        relevant = self._answers([*targets, *triplet["other_target_ids"]]) if self.protocol.map_cutoffs else answers
         subset = self._positions(triplet["subset_ids"])
         excluded = self._position_of_id.get(reference, -1) if self.protocol.exclude_reference else -1
         row = self._row_of_id[reference]

@@ -23,6 +23,7 @@ from cirray.prepare.plan import Part
 from cirray.prepare.previous import HASHES_FILE, REJECTS_FILE, Previous, Taken
 from cirray.prepare.rejects import DUPLICATE_OF_OTHER_SPLIT, Reject, check_share, rejects_of, rejects_table
 from cirray.storage import FileEntry, Location, put_file, table_bytes
+from cirray.storage.syncing import Syncing
 
 DUPLICATES_FILE = "duplicates.parquet"
 
@@ -125,11 +126,11 @@ def make_version(
     check_share(rejects, tables.totals, config.max_reject_share)
     duplicates = find_duplicates(_only(hashes, kept_ids), config.similar_bits)
 
-    files = [result.entry for result in results]
-    files += [_put(target, f"triplets-{split}/part-00000.parquet", table) for split, table in final.items()]
-    files.append(_put(target, HASHES_FILE, hashes))
-    files.append(_put(target, DUPLICATES_FILE, duplicates))
-    files.append(_put(target, REJECTS_FILE, rejects_table(rejects)))
+    tables_of_all = {f"triplets-{split}/part-00000.parquet": table for split, table in final.items()}
+    tables_of_all |= {HASHES_FILE: hashes, DUPLICATES_FILE: duplicates, REJECTS_FILE: rejects_table(rejects)}
+    with Syncing() as syncing:
+        told = [_put(target, name, table, syncing) for name, table in tables_of_all.items()]
+    files = [*(result.entry for result in results), *told]
     return Made(
         items=kept,
         triplets=final,
@@ -159,7 +160,9 @@ def _make_parts(
     pace.begin(items.num_rows, sum(part.items.num_rows for part in fresh))
 
     def make(some: Sequence[Part]) -> dict[int, PartResult]:
-        done = prepare_parts(some, source, target, config, pace.finished) if some else []
+        earlier = {part.number: found for part in some if (found := previous.earlier(part)) is not None}
+        done = prepare_parts(some, source, target, config, pace.finished, earlier) if some else []
+        pace.pictures_decoded += sum(result.decoded for result in done)
         return {result.number: result for result in done}
 
     # One Ray for all that follows, where there is work for it at all.
@@ -254,5 +257,7 @@ def _without(items: pa.Table, rejected: set[str]) -> pa.Table:
     return items.filter(pa.array(keep, pa.bool_()))
 
 
-def _put(target: Location, name: str, table: pa.Table) -> FileEntry:
-    return put_file(target, name, table_bytes(table), rows=table.num_rows)
+def _put(target: Location, name: str, table: pa.Table, syncing: Syncing) -> FileEntry:
+    entry = put_file(target, name, table_bytes(table), rows=table.num_rows, durable=False)
+    syncing.add(target / entry.path)
+    return entry

@@ -18,11 +18,13 @@ class Pace:
 
     Attributes:
         pictures_read: from the source, so far.
+        pictures_decoded: so far; those that an earlier version has of the same bytes need not be.
         parts_made: so far, from pictures and not from an earlier version.
     """
 
     def __init__(self, progress: Progress) -> None:
         self.pictures_read = 0
+        self.pictures_decoded = 0
         self.parts_made = 0
         self._progress = progress
         self._total = 0

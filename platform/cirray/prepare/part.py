@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,8 +18,9 @@ from cirray.datasets.formats import PNG_SIGNATURE
 from cirray.datasets.pictures import decode, decode_at
 from cirray.datasets.schema import HASHES, ITEMS
 from cirray.errors import BadImageError, DataError
-from cirray.prepare.config import PrepareConfig
-from cirray.prepare.hashing import PictureHashes, hash_picture
+from cirray.prepare.config import PartConfig
+from cirray.prepare.hashing import hash_picture
+from cirray.prepare.known import NOTHING, CheckedPicture, Known
 from cirray.prepare.plan import Part
 from cirray.prepare.rejects import Reject
 from cirray.prepare.resizing import resized, target_size
@@ -56,63 +57,55 @@ class PartResult:
         entry: its file.
         rejects: its items that have no usable picture.
         hashes: of the other pictures, schema `HASHES`.
+        decoded: how many pictures were decoded for it, or tried to be.
     """
 
     number: int
     entry: FileEntry
     rejects: list[Reject]
     hashes: pa.Table
+    decoded: int = 0
 
 
-class CheckedPicture(NamedTuple):
-    """A picture that is known to decode to `width` × `height` RGB, upright.
-
-    Attributes:
-        width: in pixels.
-        height: in pixels.
-        data: the file as it was, or encoded anew where it had to be scaled.
-        hashes: of the file as it was, and of the pixels of this picture.
-    """
-
-    width: int
-    height: int
-    data: bytes
-    hashes: PictureHashes
-
-
-def prepare_part(part: Part, source: Location, target: Location, config: PrepareConfig) -> PartResult:
+def prepare_part(
+    part: Part,
+    source: Location,
+    target: Location,
+    config: PartConfig,
+    known: Known = NOTHING,
+    begun: Callable[[int], None] = lambda row: None,
+) -> PartResult:
     """Write the file of a part, schema `ITEMS`, of the items whose pictures can be decoded.
 
     The same pictures give the same bytes, and so, by its content's hash, the same file: to do it twice does no harm.
+    The file may not be on the disk yet: before a manifest lists it, it must be synced.
 
     Args:
         part: its items, and what the listing of the source said of their files.
         source: what the paths of the items are relative to.
         target: place of the artifact.
         config: of the preparation.
+        known: pictures that need not be decoded, or must not.
+        begun: called with the row of each picture before it is decoded.
 
     Raises:
         DataError: a file has changed since the source was listed.
         StorageError: something cannot be read or written.
     """
-    pictures = _pictures([source / path for path in part.items["path"].to_pylist()], [f.bytes for f in part.files])
-    rejects: list[Reject] = []
-    hashes: list[pa.Table] = []
+    pictures = read_pictures(part, source, range(part.items.num_rows))
+    checker = _Checker(config, known, begun)
 
     def groups() -> Iterator[pa.Table]:
         for start in range(0, part.items.num_rows, config.row_group_size):
-            group = part.items.slice(start, config.row_group_size).to_pylist()
-            table, hashed, rejected = _with_pictures(group, pictures, config)
-            rejects.extend(rejected)
-            hashes.append(hashed)
-            yield table
+            yield checker.group(start, part.items.slice(start, config.row_group_size).to_pylist(), pictures)
 
     entry = _write(part.name, groups(), target)
-    return PartResult(part.number, entry, rejects, pa.concat_tables(hashes))
+    hashes = pa.Table.from_pylist(checker.hashes, schema=HASHES)
+    return PartResult(part.number, entry, checker.rejects, hashes, checker.decoded)
 
 
-def thin_part(result: PartResult, dropped: set[str], target: Location, config: PrepareConfig) -> PartResult:
-    """Write the file of a part again, without the items that are `dropped`.
+def thin_part(result: PartResult, dropped: set[str], target: Location, config: PartConfig) -> PartResult:
+    """Write the file of a part again, without the items that are `dropped`; before a manifest lists it, sync it.
 
     Raises:
         StorageError: it cannot be read or written.
@@ -125,7 +118,7 @@ def thin_part(result: PartResult, dropped: set[str], target: Location, config: P
     return PartResult(result.number, entry, result.rejects, result.hashes)
 
 
-def check_picture(data: bytes, config: PrepareConfig) -> CheckedPicture:
+def check_picture(data: bytes, config: PartConfig) -> CheckedPicture:
     """Return a picture as it is prepared: scaled by the rule of `config`, and hashed.
 
     Raises:
@@ -158,24 +151,63 @@ def _write(name: str, groups: Iterable[pa.Table], target: Location) -> FileEntry
         for table in groups:
             writer.write_table(table)
             rows += table.num_rows
-    return put_file(target, name, memoryview(sink.getvalue()), rows=rows)
+    # The disk is not waited for here, where a core would idle meanwhile.
+    return put_file(target, name, memoryview(sink.getvalue()), rows=rows, durable=False)
 
 
-def _with_pictures(
-    items: list[dict[str, Any]], pictures: Iterator[bytes], config: PrepareConfig
-) -> tuple[pa.Table, pa.Table, list[Reject]]:
-    """Take one of `pictures` for each item; return the good ones (schema `ITEMS`), their hashes, and the others."""
-    rows, hashes, rejects = [], [], []
-    for item in items:
-        try:
-            picture = check_picture(next(pictures), config)
-        except BadImageError as error:
-            rejects.append(Reject("item", item["item_id"], error.reason, f"{item['path']}: {error}"))
-        else:
+@dataclass
+class _Checker:
+    """Puts pictures to items, and keeps what is told of them.
+
+    Attributes:
+        config: of the preparation.
+        known: pictures that need not be decoded, or must not.
+        begun: called with the row of each picture before it is decoded.
+        rejects: of items without a usable picture, so far.
+        hashes: of the other pictures, so far, as rows of schema `HASHES`.
+        decoded: how many pictures, so far.
+    """
+
+    config: PartConfig
+    known: Known
+    begun: Callable[[int], None]
+    rejects: list[Reject] = field(default_factory=list)
+    hashes: list[dict[str, Any]] = field(default_factory=list)
+    decoded: int = 0
+
+    def group(self, start: int, items: list[dict[str, Any]], pictures: Iterator[bytes]) -> pa.Table:
+        """Take one of `pictures` for each item, the first of which is row `start`; return the good ones, `ITEMS`."""
+        rows = []
+        for row, item in enumerate(items, start):
+            data = next(pictures)
+            if reject := self.known.rejects.get(item["item_id"]):
+                self.rejects.append(reject)
+                continue
+            try:
+                picture = self.known.picture(item["item_id"], data) or self._decoded(row, data)
+            except BadImageError as error:
+                self.rejects.append(Reject("item", item["item_id"], error.reason, f"{item['path']}: {error}"))
+                continue
             sides = {"width": picture.width, "height": picture.height}
             rows.append({**item, **sides, "image": picture.data})
-            hashes.append({"item_id": item["item_id"], **sides, **picture.hashes._asdict()})
-    return pa.Table.from_pylist(rows, schema=ITEMS), pa.Table.from_pylist(hashes, schema=HASHES), rejects
+            self.hashes.append({"item_id": item["item_id"], **sides, **picture.hashes._asdict()})
+        return pa.Table.from_pylist(rows, schema=ITEMS)
+
+    def _decoded(self, row: int, data: bytes) -> CheckedPicture:
+        self.begun(row)
+        self.decoded += 1
+        return check_picture(data, self.config)
+
+
+def read_pictures(part: Part, source: Location, rows: Sequence[int]) -> Iterator[bytes]:
+    """Yield the content of the files of the items at `rows`, in turn.
+
+    Raises:
+        DataError: a file has changed since the source was listed.
+        StorageError: a file cannot be read.
+    """
+    paths = part.items["path"].to_pylist()
+    return _pictures([source / paths[row] for row in rows], [part.files[row].bytes for row in rows])
 
 
 def _pictures(places: list[Location], sizes: list[int]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from cirray.prepare.config import PrepareConfig
 from cirray.prepare.making import make_version, read_tables
 from cirray.prepare.pace import Pace, Progress
 from cirray.prepare.plan import PART_CODE, plan_parts
-from cirray.prepare.previous import PARTS, REJECTS_FILE, Previous
+from cirray.prepare.previous import PART_SETTINGS, PARTS, REJECTS_FILE, Previous
 from cirray.prepare.rejects import check_share, count_reasons, rejects_of
 from cirray.prepare.report import write_report
 from cirray.prepare.summary import Timing
@@ -155,6 +155,7 @@ def _make(shelf: Shelf, draft: Manifest, source: Source, config: PrepareConfig, 
     _check_unchanged(source, tables.items)
     counts = _counts(made.items, made.triplets) | {"rejects": len(made.rejects)}
     details = {**draft.details, "rejects": count_reasons(made.rejects), "duplicates": made.kinds, PARTS: made.parts}
+    details[PART_SETTINGS] = fingerprint(parts[0].settings if parts else None)
     manifest = draft.model_copy(update={"files": tuple(made.files), "counts": counts, "details": details})
     # Before the manifest, so that a finished version has a report. It tells times, and so is no part of the artifact.
     write_report(target, manifest, tables.items, made, source, Timing.of(pace, time.monotonic() - started))

@@ -20,6 +20,7 @@ PART_CODE = (
     "cirray.datasets.formats",
     "cirray.datasets.pictures",
     "cirray.prepare.hashing",
+    "cirray.prepare.known",
     "cirray.prepare.part",
     "cirray.prepare.resizing",
 )

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
 from cirray.datasets.schema import HASHES
 from cirray.errors import ArtifactError, StorageError
+from cirray.prepare.known import Earlier
 from cirray.prepare.part import PartResult
 from cirray.prepare.plan import Part
 from cirray.prepare.rejects import DUPLICATE_OF_OTHER_SPLIT, OF_PICTURES, Reject, rejects_of
-from cirray.storage import Artifact, FileEntry, Location, Shelf, table_from
+from cirray.storage import Artifact, FileEntry, Location, Shelf, fingerprint, table_from
 
 PARTS = "parts"
 """Key, in a manifest's details, of the fingerprints of the parts of its item table, by their names."""
+
+PART_SETTINGS = "part_settings"
+"""Key, in a manifest's details, of the fingerprint of what decides a part besides its items and their files."""
 
 HASHES_FILE = "hashes.parquet"
 REJECTS_FILE = "rejects.parquet"
@@ -86,6 +91,29 @@ class Previous:
         dropped = frozenset(reject.id for reject in rejects) - bad
         kept = [reject for reject in rejects if reject.id in bad]
         return Taken(PartResult(part.number, entry, kept, hashes), dropped)
+
+    def earlier(self, part: Part) -> Earlier | None:
+        """Return what this version has of the pictures of a part that it has not as a whole, or None."""
+        settings = {} if self.artifact is None else self.artifact.manifest.details
+        if self.artifact is None or not self._names or settings.get(PART_SETTINGS) != fingerprint(part.settings):
+            return None
+        ids = [item_id for item_id in part.ids if item_id in self._rows]
+        hashes = self._hashes.take(pa.array([self._rows[item_id] for item_id in ids], pa.int64()))
+        if part.settings["resize"] == "none":
+            return Earlier(self.artifact.place, [], hashes)
+        names = sorted({self._part_of[item_id] for item_id in ids if item_id in self._part_of})
+        return Earlier(self.artifact.place, [self.artifact.entry(name) for name in names], hashes)
+
+    @cached_property
+    def _part_of(self) -> dict[str, str]:
+        """The part of the item table that has each item: parts follow each other in the order of the ids."""
+        kept = sorted(item_id for item_id in self._rows if item_id not in self._rejects)
+        entries = [self.artifact.entry(name) for name in self.artifact.names("items/")] if self.artifact else []
+        counts = [entry.rows or 0 for entry in entries]
+        if sum(counts) != len(kept):
+            return {}
+        names = (entry.name for entry, count in zip(entries, counts, strict=True) for _ in range(count))
+        return dict(zip(kept, names, strict=True))
 
     def copy(self, results: Iterable[PartResult], names: dict[int, str], target: Location) -> list[PartResult]:
         """Copy the files of parts that were taken into the new version, under their new names.

@@ -20,6 +20,7 @@ TRUNCATED = "truncated"
 NOT_AN_IMAGE = "not-an-image"
 TOO_LARGE = "too-large"
 UNDECODABLE = "undecodable"
+CRASHES_DECODER = "crashes-decoder"
 DUPLICATE_OF_OTHER_SPLIT = "duplicate-of-other-split"
 EMPTY_TEXT = "empty-text"
 TEXT_WITHOUT_WORDS = "text-without-words"
@@ -28,7 +29,7 @@ UNKNOWN_TARGET = "unknown-target"
 UNKNOWN_SUBSET = "unknown-subset"
 REJECTED_ITEM = "rejected-item"
 
-OF_PICTURES = frozenset({TRUNCATED, NOT_AN_IMAGE, TOO_LARGE, UNDECODABLE, DUPLICATE_OF_OTHER_SPLIT})
+OF_PICTURES = frozenset({TRUNCATED, NOT_AN_IMAGE, TOO_LARGE, UNDECODABLE, CRASHES_DECODER, DUPLICATE_OF_OTHER_SPLIT})
 """Reasons for which an item is left out that only its picture can tell; the first four are `BadImageError.reason`."""
 
 _EXAMPLES = 3

@@ -20,6 +20,7 @@ from cirray.prepare.making import Made
 from cirray.prepare.rejects import Reject
 from cirray.prepare.summary import Timing, summarise
 from cirray.storage import Location, Manifest
+from cirray.storage.syncing import Syncing
 
 REPORT_FILE = "report.html"
 SUMMARY_FILE = "summary.json"
@@ -63,8 +64,12 @@ def write_report(
     summary = summarise(manifest, made, timing)
     album = _Album(source, dict(zip(items["item_id"].to_pylist(), items["path"].to_pylist(), strict=True)))
     page = _page(summary, made, album)
-    (target / SUMMARY_FILE).write(json.dumps(summary, indent=1, ensure_ascii=False).encode())
-    (target / REPORT_FILE).write(page.encode(errors="replace"))
+    data = {SUMMARY_FILE: json.dumps(summary, indent=1, ensure_ascii=False).encode()}
+    data[REPORT_FILE] = page.encode(errors="replace")
+    with Syncing() as syncing:
+        for name, content in data.items():
+            (target / name).write(content, durable=False)
+            syncing.add(target / name)
 
 
 class _Album:

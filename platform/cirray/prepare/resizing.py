@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from PIL import Image
 
-from cirray.prepare.config import PrepareConfig
+from cirray.prepare.config import PartConfig
 
 
-def target_size(width: int, height: int, config: PrepareConfig) -> tuple[int, int]:
+def target_size(width: int, height: int, config: PartConfig) -> tuple[int, int]:
     """Return the width and height to which a picture is scaled; for "pad", without the margins."""
     size = config.size
     if config.resize == "none":
@@ -20,7 +20,7 @@ def target_size(width: int, height: int, config: PrepareConfig) -> tuple[int, in
     return max(1, round(width * size / side)), max(1, round(height * size / side))
 
 
-def resized(image: Image.Image, size: tuple[int, int], config: PrepareConfig) -> Image.Image:
+def resized(image: Image.Image, size: tuple[int, int], config: PartConfig) -> Image.Image:
     """Return an RGB picture scaled to `size`, the result of `target_size`, and with "pad" its margins.
 
     Lanczos: it keeps most detail at few pixels, and costs little beside decoding.

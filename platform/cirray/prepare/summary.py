@@ -28,17 +28,20 @@ class Timing:
     Attributes:
         seconds: in all, up to the report.
         pictures_read: from the source; those of parts that an earlier version had are not.
+        pictures_decoded: of these; an earlier version had the others, made of the same bytes.
         pictures_per_s: that were read, checked and written.
     """
 
     seconds: float
     pictures_read: int
+    pictures_decoded: int
     pictures_per_s: float
 
     @classmethod
     def of(cls, pace: Pace, seconds: float) -> Timing:
         """Return the timing of a preparation that went at `pace`."""
-        return cls(round(seconds, 3), pace.pictures_read, round(pace.pictures_per_s, 1))
+        rate = round(pace.pictures_per_s, 1)
+        return cls(round(seconds, 3), pace.pictures_read, pace.pictures_decoded, rate)
 
 
 def summarise(manifest: Manifest, made: Made, timing: Timing) -> dict[str, Any]:

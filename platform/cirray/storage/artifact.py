@@ -79,15 +79,24 @@ class Manifest(Config):
     versions: dict[str, str] = Field(default_factory=library_versions)
 
 
-def put_file(place: Location, name: str, data: bytes | memoryview, *, rows: int | None = None) -> FileEntry:
+def put_file(
+    place: Location, name: str, data: bytes | memoryview, *, rows: int | None = None, durable: bool = True
+) -> FileEntry:
     """Write one file of the artifact at `place` and return its entry for the manifest.
+
+    Args:
+        place: of the artifact.
+        name: what readers call the file.
+        data: its content.
+        rows: number of rows, where it is a table.
+        durable: as for `Location.write`; if not, whoever commits the manifest must `sync` the file first.
 
     Raises:
         StorageError: it cannot be written.
     """
     digest = hashlib.sha256(data).hexdigest()
     path = _path(name, digest)
-    (place / path).write(data)
+    (place / path).write(data, durable=durable)
     return FileEntry(name=name, path=path, bytes=len(data), sha256=digest, rows=rows)
 
 

@@ -120,18 +120,34 @@ class Location:
             with self.filesystem.open_input_stream(self.path) as stream:
                 return bytes(stream.read())
 
-    def write(self, data: bytes | memoryview) -> None:
+    def write(self, data: bytes | memoryview, *, durable: bool = True) -> None:
         """Make `data` the content of this file, all of it or nothing.
+
+        Args:
+            data: its new content.
+            durable: whether to wait until it would withstand a loss of power, which for a folder takes a while; if
+                not, `sync` must be called, perhaps by another process, before anything relies on it.
 
         Raises:
             StorageError: it cannot be written.
         """
         with _storage_errors("write", self.uri):
             if self.is_local:
-                replace_file(self.path, data)
+                replace_file(self.path, data, durable=durable)
             else:
                 with self.filesystem.open_output_stream(self.path) as stream:
                     stream.write(data)
+
+    def sync(self) -> None:
+        """Wait until the content of this file would withstand a loss of power; in an object store it does already.
+
+        Raises:
+            StorageError: there is no such file, or it cannot be written.
+        """
+        if not self.is_local:
+            return
+        with _storage_errors("write", self.uri), open(self.path, "rb") as stream:
+            os.fsync(stream.fileno())
 
     def copy_to(self, target: Location) -> None:
         """Make the content of this file that of `target`, on the same filesystem, without reading it.
@@ -178,16 +194,17 @@ class Location:
         return sorted(info.base_name for info in infos if info.type == pafs.FileType.Directory)
 
 
-def replace_file(path: str, data: bytes | memoryview) -> None:
-    """Write a local file aside, force it to disk, and move it into place in one step."""
+def replace_file(path: str, data: bytes | memoryview, *, durable: bool = True) -> None:
+    """Write a local file aside, force it to disk if it is to be `durable`, and move it into place in one step."""
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
     aside = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
     try:
         with open(aside, "wb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
         os.replace(aside, path)
     except BaseException:
         if os.path.exists(aside):

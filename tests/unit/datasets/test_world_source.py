@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from multiprocessing import SimpleQueue, get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,7 @@ from cirray.errors import DataError
 from cirray.storage import FileStat, Location, table_bytes
 
 CONFIG = CssConfig(num_scenes=8, references_per_modification=2, image_size=32)
+LARGER = CssConfig(num_scenes=60)
 
 
 class Killed(BaseException):
@@ -145,3 +149,60 @@ def test_a_table_that_lacks_a_column_is_an_error(place: Location) -> None:
     (place / "triplets-test.parquet").write(table_bytes(table.drop_columns("texts")))
     with pytest.raises(DataError, match=r"triplets-test\.parquet lacks the columns texts"):
         Css2d(Css2dConfig()).read(Source.open(place))
+
+
+def write_at_once(barrier: Barrier, uri: str, seed: int, told: SimpleQueue[tuple[int, str]]) -> None:
+    barrier.wait(timeout=300)
+    try:
+        write_world(LARGER.model_copy(update={"seed": seed}), Location.parse(uri))
+    except DataError as error:
+        told.put((seed, str(error)))
+    else:
+        told.put((seed, ""))
+
+
+@pytest.mark.parametrize("seeds", [(5, 5), (5, 6)], ids=["the same world", "different worlds"])
+def test_two_writers_at_once_end_in_one_whole_world(tmp_path: Path, seeds: tuple[int, int]) -> None:
+    context = get_context("spawn")
+    barrier, told = context.Barrier(2), context.SimpleQueue()
+    place = Location.parse(str(tmp_path / "both"))
+    processes = [context.Process(target=write_at_once, args=(barrier, place.uri, seed, told)) for seed in seeds]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=400)
+    assert [process.exitcode for process in processes] == [0, 0]
+    found = [told.get() for _ in processes]
+    written = [seed for seed, error in found if not error]
+    refused = [error for _, error in found if error]
+    if seeds[0] == seeds[1]:
+        assert (len(written), refused) == (2, [])
+    else:
+        assert len(written) == 1
+        assert len(refused) == 1
+        assert re.search(r"other settings: seed=\d \(now \d\)\. .*another name", refused[0])
+    alone = Location.parse(str(tmp_path / "alone"))
+    write_world(LARGER.model_copy(update={"seed": written[0]}), alone)
+    assert contents(place) == contents(alone)
+
+
+def test_a_world_is_not_begun_where_another_was_left_unfinished(place: Location) -> None:
+    def kill(done: int, total: int) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        write_world(CONFIG, place, kill)
+    other = CONFIG.model_copy(update={"seed": 3})
+    with pytest.raises(DataError, match=r"was given half of, a .* of other settings: seed=0 \(now 3\)"):
+        write_world(other, place)
+    place.delete()
+    assert write_world(other, place).written
+
+
+def test_a_writer_leaves_files_as_they_are_that_have_their_content(place: Location) -> None:
+    write_world(CONFIG, place)
+    before = {file.path: file.modified_ns for file in place.files()}
+    (place / "dataset.json").delete()
+    write_world(CONFIG, place)
+    pictures = {file.path: file.modified_ns for file in place.files() if file.path.startswith("images/")}
+    assert pictures.items() <= before.items()

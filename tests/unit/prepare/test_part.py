@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ from PIL import Image
 from cirray.config import override
 from cirray.datasets import ITEMS, decode, items_table
 from cirray.errors import BadImageError, DataError, StorageError
-from cirray.prepare import PrepareConfig
+from cirray.prepare import PrepareConfig, part
+from cirray.prepare.config import PartConfig
+from cirray.prepare.known import CheckedPicture, Earlier, Known
 from cirray.prepare.part import PartResult, check_picture, prepare_part, thin_part
 from cirray.prepare.plan import Part
+from cirray.prepare.rejects import CRASHES_DECODER, Reject
 from cirray.storage import FileStat, Location
 
 CONFIG = override(PrepareConfig.of("css-2d"), ["row_group_size=4"])
@@ -162,3 +166,54 @@ def test_a_scaled_part_says_the_new_size(source: Source) -> None:
 def test_a_bad_picture_is_the_error_of_pictures() -> None:
     with pytest.raises(BadImageError):
         check_picture(b"no picture", CONFIG)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return a list to which each picture that is decoded from now on is added."""
+    found: list[bytes] = []
+
+    def check(data: bytes, config: PartConfig) -> CheckedPicture:
+        found.append(data)
+        return check_picture(data, config)
+
+    monkeypatch.setattr(part, "check_picture", check)
+    return found
+
+
+@pytest.mark.parametrize("resize", ["none", "stretch"])
+def test_only_what_changed_is_decoded_again(
+    source: Source, tmp_path: Path, decoded: list[bytes], resize: str
+) -> None:
+    config = override(CONFIG, [f"resize={resize}", "size=16"])
+    source.put(6, b"no picture")
+    before = source.prepare(config)
+    assert len(decoded) == 10
+    decoded.clear()
+
+    source.put(3, picture(30, 5, seed=77))
+    earlier = Earlier(source.target, [] if resize == "none" else [before.entry], before.hashes)
+    again = prepare_part(source.part, source.place, source.target, config, earlier.known())
+    # What cannot be decoded leaves no hash by which it would be known again.
+    assert decoded == [source.data(3), source.data(6)]
+    assert again.decoded == 2
+    fresh = source.prepare(config, Location.parse(str(tmp_path / "fresh")))
+    assert replace(again, decoded=10) == fresh
+    assert len(again.rejects) == 1
+
+
+def test_a_damaged_earlier_part_costs_only_time(source: Source, decoded: list[bytes]) -> None:
+    config = override(CONFIG, ["resize=stretch", "size=16"])
+    before = source.prepare(config)
+    (source.target / before.entry.path).write(b"something else")
+    known = Earlier(source.target, [before.entry], before.hashes).known()
+    assert prepare_part(source.part, source.place, source.target, config, known) == replace(before, decoded=10)
+    assert len(decoded) == 20
+
+
+def test_pictures_that_must_not_be_decoded_are_not(source: Source, decoded: list[bytes]) -> None:
+    reject = Reject("item", "i4", CRASHES_DECODER, "4.png")
+    result = prepare_part(source.part, source.place, source.target, CONFIG, Known(rejects={"i4": reject}))
+    assert result.rejects == [reject]
+    assert source.data(4) not in decoded
+    assert result.entry.rows == len(decoded) == 9

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from cirray.errors import StorageError
 from cirray.storage import Location, s3
+from cirray.storage.syncing import Syncing
 
 
 @pytest.mark.parametrize(
@@ -184,3 +185,25 @@ def test_folders_in_folders_without_end_are_listed(tmp_path: Path) -> None:
 def test_a_bucket_that_does_not_exist_cannot_be_listed(bucket: str) -> None:
     with pytest.raises(StorageError, match="no-such-bucket-at-all cannot be listed"):
         list(Location.parse("s3://no-such-bucket-at-all").files())
+
+
+def test_what_is_not_durable_is_synced_before_the_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    place = Location.parse(str(tmp_path))
+    (place / "sure").write(b"1")
+    assert len(synced) == 1
+    with Syncing() as syncing:
+        for name in ("a", "b"):
+            (place / name).write(b"2", durable=False)
+            syncing.add(place / name)
+    assert sorted(synced[1:]) == [str(tmp_path / "a"), str(tmp_path / "b")]
+
+
+def test_a_file_that_is_gone_before_it_is_synced_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="gone cannot be written"), Syncing() as syncing:
+        syncing.add(Location.parse(str(tmp_path / "gone")))

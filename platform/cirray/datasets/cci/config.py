@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from cirray.config import Config
 from cirray.datasets.render3d import StageConfig
 
+MAX_IMAGES = 100_000
+"""Images of a world: as many as the names of the files, cci_00000.png, keep in order."""
+
 
 class CciConfig(Config):
     """Size, seed and make-up of a CCI world.
@@ -21,7 +24,7 @@ class CciConfig(Config):
 
     Attributes:
         rounds: how often the scenes are changed.
-        changes: of each scene in a round, all with different results.
+        changes: of each scene in a round, all with different results. In all there are at most `MAX_IMAGES`.
         test_rounds: last rounds whose edges are the test set.
         seed: decides everything that is drawn.
         num_objects: of the first scene.
@@ -63,6 +66,11 @@ class CciConfig(Config):
             )
         if self.test_rounds > self.rounds:
             raise ValueError(f"test_rounds ({self.test_rounds}) must not exceed rounds ({self.rounds})")
+        if (images := sum(self.changes**done for done in range(self.rounds + 1))) > MAX_IMAGES:
+            raise ValueError(
+                f"rounds ({self.rounds}) of {self.changes} changes to each scene give {images:,} images; at most "
+                f"{MAX_IMAGES:,} are allowed"
+            )
         if not sum(self.weights().values()) > 0:
             raise ValueError("one of the weights must be above zero")
         return self

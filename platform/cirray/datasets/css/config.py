@@ -5,7 +5,10 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from cirray.config import Config
-from cirray.datasets.css.split import Split
+from cirray.datasets.css.split import SPLITS, Split
+
+MAX_IMAGES = 1_000_000
+"""Images in a split: as many as the names of the files, css_train_000000.png, keep in order."""
 
 
 class CssScenesConfig(Config):
@@ -18,7 +21,7 @@ class CssScenesConfig(Config):
     and all kinds of modification, are equally likely.
 
     Attributes:
-        num_scenes: base scenes in each split.
+        num_scenes: base scenes in each split. With the targets, a split has at most `MAX_IMAGES`.
         train_modifications_per_scene: modifications of the train split, as a multiple of `num_scenes`.
         test_modifications_per_scene: the same for the test split.
         references_per_modification: distinct base scenes that each modification is applied to.
@@ -32,10 +35,10 @@ class CssScenesConfig(Config):
         make_weight: share of makes.
     """
 
-    num_scenes: int = Field(default=1000, ge=1)
-    train_modifications_per_scene: float = Field(default=6.004, gt=0)
-    test_modifications_per_scene: float = Field(default=6.019, gt=0)
-    references_per_modification: int = Field(default=3, ge=1)
+    num_scenes: int = Field(default=1000, ge=1, le=MAX_IMAGES)
+    train_modifications_per_scene: float = Field(default=6.004, gt=0, le=MAX_IMAGES)
+    test_modifications_per_scene: float = Field(default=6.019, gt=0, le=MAX_IMAGES)
+    references_per_modification: int = Field(default=3, ge=1, le=MAX_IMAGES)
     seed: int = Field(default=0, ge=0)
 
     min_objects: int = Field(default=3, ge=0, le=9)
@@ -55,6 +58,13 @@ class CssScenesConfig(Config):
                 f"references_per_modification ({self.references_per_modification}) distinct scenes need at least as "
                 f"many num_scenes (given was {self.num_scenes})"
             )
+        for split in SPLITS:
+            if (images := self.num_images(split)) > MAX_IMAGES:
+                raise ValueError(
+                    f"num_scenes ({self.num_scenes:,}), {split}_modifications_per_scene and "
+                    f"references_per_modification give {images:,} images in split {split}; at most {MAX_IMAGES:,} "
+                    "are allowed"
+                )
         if not self.add_weight + self.remove_weight + self.make_weight > 0:
             raise ValueError("one of add_weight, remove_weight and make_weight must be above zero")
         return self
@@ -63,6 +73,10 @@ class CssScenesConfig(Config):
         """Return how many modifications `split` has, at least one."""
         per_scene = {"train": self.train_modifications_per_scene, "test": self.test_modifications_per_scene}
         return max(1, round(self.num_scenes * per_scene[split]))
+
+    def num_images(self, split: Split) -> int:
+        """Return how many images `split` has: base scenes and targets."""
+        return self.num_scenes + self.num_modifications(split) * self.references_per_modification
 
 
 class CssConfig(CssScenesConfig):

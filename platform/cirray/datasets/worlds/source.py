@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,10 +22,13 @@ from cirray.datasets.raw import Progress, read_table, write_files
 from cirray.datasets.schema import SOURCE_ITEMS, TRIPLETS
 from cirray.datasets.source import Reader, Source, SourceTables
 from cirray.datasets.worlds.world import SPLITS, Picture, WorldKind, world_of, worlds
-from cirray.errors import DataError
-from cirray.storage import Location, table_bytes
+from cirray.errors import DataError, StorageError
+from cirray.storage import Location, conditional, table_bytes
 
 MARKER = "dataset.json"
+
+CLAIM = ".generating.json"
+"""What is being written at a place, or was as its writer was killed; hidden, and so no file of the source."""
 
 Draw = Callable[[Location, Sequence[Picture], Callable[[int], None]], None]
 """Writes pictures below a place, and calls back with how many more there are."""
@@ -69,6 +73,9 @@ def write_world(
 ) -> WriteResult:
     """Write the world that `config` gives as a raw source; nothing is written where it is complete already.
 
+    Two writers of the same world at once write the same files. Of two different worlds the second is refused, since
+    it would put its pictures among those of the first.
+
     Args:
         config: of one of the `worlds`, which its type names.
         place: folder or prefix of the source.
@@ -77,13 +84,17 @@ def write_world(
 
     Raises:
         ConfigError: no world can be made from `config`.
-        DataError: another source is at `place`.
+        DataError: another source is at `place`, or is being written there.
         StorageError: it cannot be written.
     """
     world = world_of(config)
     if (place / MARKER).exists():
-        return WriteResult(False, _same_world(world, config, place).counts)
+        return WriteResult(False, _same_world(world, config, place / MARKER).counts)
     plan = world.plan(config)
+    _claim(world, config, place)
+    if (place / MARKER).exists():  # finished since, and its writer's claim gone with it
+        (place / CLAIM).delete()
+        return WriteResult(False, _same_world(world, config, place / MARKER).counts)
     total, done = len(plan.pictures), 0
 
     def wrote(count: int) -> None:
@@ -96,13 +107,9 @@ def write_world(
     for split, triplets in plan.tables.triplets.items():
         (place / _triplets_file(split)).write(table_bytes(triplets))
     (place / "items.parquet").write(table_bytes(plan.tables.items))
-    marker = WorldMarker(
-        reader=world.name,
-        generator_version=world.version,
-        config=config.model_dump(mode="json"),
-        counts=_counts(plan.tables),
-    )
+    marker = _marker(world, config, _counts(plan.tables))
     (place / MARKER).write(marker.model_dump_json(indent=1).encode())
+    (place / CLAIM).delete()
     return WriteResult(True, marker.counts)
 
 
@@ -128,15 +135,38 @@ class WorldReader(Reader):
                 f"{source} has no {MARKER}: its generation was not finished, or it is no {world.title} source.",
                 hint=f"Generate it with `cirray generate {world.name} --root …`.",
             )
-        _read_marker(world, source.place)
+        _read_marker(world, source.place / MARKER)
         return SourceTables(
             items=read_table(source.file("items.parquet"), SOURCE_ITEMS),
             triplets={split: read_table(source.file(_triplets_file(split)), TRIPLETS) for split in SPLITS},
         )
 
 
-def _same_world(world: WorldKind, config: Config, place: Location) -> WorldMarker:
-    found = _read_marker(world, place)
+def _marker(world: WorldKind, config: Config, counts: dict[str, int]) -> WorldMarker:
+    return WorldMarker(
+        reader=world.name,
+        generator_version=world.version,
+        config=config.model_dump(mode="json"),
+        counts=counts,
+    )
+
+
+def _claim(world: WorldKind, config: Config, place: Location) -> None:
+    """Say that this world is being written at `place`, before its first file.
+
+    Raises:
+        DataError: another world is being written there, or was left unfinished.
+        StorageError: it cannot be written.
+    """
+    wanted = _marker(world, config, {})
+    if conditional.create(place / CLAIM, wanted.model_dump_json(indent=1).encode()):
+        return
+    with suppress(StorageError):  # whoever made it has finished since: the marker tells of what
+        _same_world(world, config, place / CLAIM)
+
+
+def _same_world(world: WorldKind, config: Config, file: Location) -> WorldMarker:
+    found, place = _read_marker(world, file), file.uri.rpartition("/")[0]
     given = {"version": found.generator_version, **_flat(found.config)}
     wanted = {"version": world.version, **_flat(config.model_dump(mode="json"))}
     if given == wanted:
@@ -146,8 +176,9 @@ def _same_world(world: WorldKind, config: Config, place: Location) -> WorldMarke
         for key in dict.fromkeys([*wanted, *given])
         if given.get(key) != wanted.get(key)
     )
+    verb = "holds" if file.uri.endswith(f"/{MARKER}") else "is being given, or was given half of,"
     raise DataError(
-        f"{place} holds a {world.title} world of other settings: {differing}.",
+        f"{place} {verb} a {world.title} world of other settings: {differing}.",
         hint="Give the new world another name, or delete that folder first.",
     )
 
@@ -160,15 +191,15 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _read_marker(world: WorldKind, place: Location) -> WorldMarker:
-    data = (place / MARKER).read()
+def _read_marker(world: WorldKind, file: Location) -> WorldMarker:
+    data = file.read()
     try:
         marker = WorldMarker.model_validate_json(data)
     except ValidationError:
         marker = None
     if marker is None or marker.reader != world.name:
         raise DataError(
-            f"{place / MARKER} does not describe a {world.title} source{_reader_named_in(data, world.name)}.",
+            f"{file} does not describe a {world.title} source{_reader_named_in(data, world.name)}.",
             hint="Give another name, or delete that folder and generate it again.",
         )
     return marker
