@@ -9,7 +9,8 @@ import numpy as np
 
 from cirray.datasets.pixels import PixelSource
 from cirray.errors import DataError
-from cirray.evaluation.evaluation import BATCH, RetrievalModel
+from cirray.evaluation.evaluation import BATCH
+from cirray.evaluation.model import RetrievalModel
 from cirray.evaluation.queries import Query, QuerySet
 from cirray.evaluation.ranking import BLOCK, BLOCK_OF_PAIRS, Floats, Ints
 

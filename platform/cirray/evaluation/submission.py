@@ -20,8 +20,8 @@ from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.readers import cirr, fashioniq
 from cirray.datasets.streaming import open_source
 from cirray.errors import DataError
-from cirray.evaluation.evaluation import RetrievalModel
 from cirray.evaluation.first_hits import FirstHits, Hits
+from cirray.evaluation.model import RetrievalModel
 from cirray.evaluation.protocol import Protocol
 from cirray.evaluation.queries import Query, QuerySet, query_sets
 
