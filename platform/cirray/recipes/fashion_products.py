@@ -11,7 +11,7 @@ from cirray.encoders.images.small_cnn import SmallCnnConfig
 from cirray.recipes.run import RunConfig, TrainingConfig, recipes
 from cirray.recipes.small_methods import SMALL_METHODS
 
-EPOCHS = 12
+EPOCHS = 8
 
 
 def fashion_products(method: str) -> RunConfig:
@@ -27,7 +27,7 @@ def fashion_products(method: str) -> RunConfig:
         model=ModelConfig(
             preprocessing=Preprocessing(height=80, width=60),
             tokenizer=chosen.tokenizer,
-            image_encoder=SmallCnnConfig(widths=(32, 64, 96, 128), strides=(2, 2, 2, 2)),
+            image_encoder=SmallCnnConfig(widths=(32, 64, 128), strides=(4, 2, 2)),
             text_encoder=chosen.text_encoder,
             composer=chosen.composer,
         ),
