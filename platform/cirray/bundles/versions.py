@@ -56,6 +56,7 @@ def list_models(root: Root, pattern: str = "*") -> list[ModelVersion]:
     A version that cannot be read is listed with its problem, and hides none of the others.
 
     Raises:
+        ArtifactError: an alias is corrupt.
         StorageError: the root cannot be listed.
     """
     files = list((root.place / "models").files())  # one listing, where asking each shelf would take many
@@ -63,7 +64,7 @@ def list_models(root: Root, pattern: str = "*") -> list[ModelVersion]:
     wanted = [key for key in finished if key[0] and fnmatch.fnmatchcase(key[0], pattern)]
     aliases = _aliases(root, files, {name for name, _ in wanted})
     with ThreadPoolExecutor(READERS) as pool:
-        read = pool.map(lambda key: _read(root, *key, finished[key], aliases.get(key, ())), wanted)
+        read = pool.map(lambda key: _read(root, key, finished[key], aliases.get(key, ())), wanted)
         return sorted(read, key=lambda model: (model.name, model.made, model.version))
 
 
@@ -85,7 +86,8 @@ def _aliases(root: Root, files: list[FileStat], names: set[str]) -> Mapping[tupl
     return found
 
 
-def _read(root: Root, name: str, version: str, manifest: FileStat, aliases: tuple[str, ...]) -> ModelVersion:
+def _read(root: Root, key: tuple[str, str], manifest: FileStat, aliases: tuple[str, ...]) -> ModelVersion:
+    name, version = key
     place = root.place / "models" / name / version
     made = datetime.fromtimestamp(manifest.modified_ns // 10**9, UTC)
     try:
