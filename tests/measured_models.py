@@ -12,7 +12,7 @@ from typing import Any
 
 from cirray.bundles import Gate, Verdict, promote, promotion, rollback, save_evaluation
 from cirray.datasets.prepared import PreparedDataset
-from cirray.errors import ConflictError
+from cirray.errors import ConflictError, PromotionError
 from cirray.evaluation import Evaluation, protocols
 from cirray.storage import Artifact, Root, location
 from tests.service_world import DATASET, MODEL, SPLIT, put_bundle, put_world
@@ -103,7 +103,7 @@ def move_for_ever(env: Mapping[str, str], uri: str, versions: list[str]) -> None
     root = Root.open(uri)
 
     def judge(candidate: Artifact, live: Artifact | None) -> Verdict:
-        raise ConflictError("There is no gate here.")
+        raise PromotionError("There is no gate here.")
 
     for number in range(10**6):
         moved, _ = promote(root, MODEL, versions[number % len(versions)], judge, by="loop", reason="test", force=True)

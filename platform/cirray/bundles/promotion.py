@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cirray.bundles.bundle import Bundle
 from cirray.bundles.gate import Verdict
 from cirray.bundles.history import LIVE, Move, PromotedAlias, read_promotions, read_promotions_with_tag
-from cirray.errors import ArtifactError, CirrayError, ConfigError, ConflictError, MismatchError, PromotionError
+from cirray.errors import ArtifactError, ConfigError, ConflictError, MismatchError, PromotionError
 from cirray.storage import Artifact, Root, write_alias
 from cirray.storage.fingerprint import VERSION_LENGTH
 
@@ -35,12 +35,13 @@ def promote(
         judge: the gate.
         by: who promotes.
         reason: why; needed with `force`.
-        force: whether to promote what does not pass. What is wrong with the bundle itself is never overruled.
+        force: whether to promote what does not pass, or was not measured. Neither a fault of the bundle itself nor a
+            mistake in the question is overruled.
         alias: to move.
 
     Raises:
         ConfigError: `force` without a reason, or the alias is none that can be promoted to.
-        ArtifactError: the bundle is unfinished, corrupt or another model's.
+        ArtifactError: the bundle is unfinished, corrupt or another model's, or the gate's dataset is.
         PromotionError: it does not pass.
         ConflictError: somebody else moved the alias meanwhile.
         StorageError: the alias cannot be read or written.
@@ -55,7 +56,7 @@ def promote(
     verdict, overruled = None, ""
     try:
         verdict = judge(candidate, _open_live(root, name, before) if before else None)
-    except CirrayError as error:
+    except (PromotionError, ArtifactError) as error:
         if not force:
             raise
         overruled = error.message

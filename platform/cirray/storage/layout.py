@@ -50,9 +50,8 @@ class Shelf:
             raise ArtifactError(self._nothing_here())
         elif name not in self.versions():
             listed = ", ".join(self.versions()) or "none"
-            raise ArtifactError(
-                f"{self.place} has no version {version!r}, nor an alias of that name; there are: {listed}."
-            )
+            hint = f"Nor was an alias {name!r} ever set." if ALIAS_NAME.fullmatch(name) else ""
+            raise ArtifactError(f"{self.place} has no version {version!r}; there are: {listed}.", hint=hint)
         return Artifact.open(self.place / name, self.kind)
 
     def versions(self) -> list[str]:

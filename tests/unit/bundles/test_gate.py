@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cirray.bundles import Gate, evaluations
@@ -26,27 +26,29 @@ hits = st.integers(0, QUERIES)
 tenths = st.integers(0, 1000)
 
 
+@settings(deadline=None)
 @given(hits, hits, tenths, st.none() | tenths)
-def test_a_candidate_passes_exactly_if_it_has_the_margin(
-    won: int, live: int, margin: int, minimum: int | None
-) -> None:
+def test_who_has_the_margin_passes_and_nobody_else(won: int, live: int, margin: int, minimum: int | None) -> None:
     gain, value = Fraction(100 * (won - live), QUERIES), Fraction(100 * won, QUERIES)
     passes = gain > 0 and gain >= Fraction(margin, 10) and (minimum is None or value >= Fraction(minimum, 10))
     floats = 100 * won / QUERIES, 100 * live / QUERIES
     assert (refusal(*floats, margin / 10, None if minimum is None else minimum / 10) == "") == passes
 
 
+@settings(deadline=None)
 @given(tenths, tenths)
 def test_a_gain_of_exactly_the_margin_is_enough(live: int, gain: int) -> None:
     assert (refusal((live + gain) / 10, live / 10, gain / 10, None) == "") == (gain > 0)
 
 
+@settings(deadline=None)
 @given(percents, st.none() | tenths)
 def test_the_first_needs_the_minimum_only(value: float, minimum: int | None) -> None:
     passes = minimum is None or value >= minimum / 10 - 1e-9
     assert (refusal(value, None, 50, None if minimum is None else minimum / 10) == "") == passes
 
 
+@settings(deadline=None)
 @given(percents, percents, st.floats(0, 5), st.floats(0, 5))
 def test_two_never_pass_over_each_other_and_less_margin_never_refuses_more(
     one: float, other: float, margin: float, less: float
@@ -96,9 +98,7 @@ def test_the_verdict_says_what_was_compared(dataset: PreparedDataset, live: Arti
 
 
 def test_a_worse_one_is_told_by_how_much(dataset: PreparedDataset, live: Artifact, better: Artifact) -> None:
-    with pytest.raises(
-        PromotionError, match=r"mean under standard on test .* is 40\.00, where the live model has 42"
-    ):
+    with pytest.raises(PromotionError, match=r"mean under standard on test .* is 40\.00, .* live model has 42"):
         Gate(dataset, RULES).judge(live, better)
     with pytest.raises(PromotionError, match=r"at least 3 points more.*--force with a --reason"):
         Gate(dataset, RULES, margin=3).judge(better, live)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ def move(version: str, action: str = "promote") -> Move:
 steps = st.lists(st.sampled_from("abc") | st.integers(0, 3), max_size=30)
 
 
+@settings(deadline=None)
 @given(steps)
 def test_each_rollback_returns_to_what_was_before_what_it_undoes(given_steps: list[str | int]) -> None:
     moves: list[Move] = []

@@ -69,9 +69,8 @@ def test_the_way_up_and_all_the_way_back(root: Root, versions: list[str], gate: 
 def test_a_rollback_may_skip_what_was_no_good_either(root: Root, versions: list[str], gate: Gate) -> None:
     for version in versions:
         promote(root, MODEL, version, gate.judge, by="me")
-    with pytest.raises(
-        PromotionError, match=f"cannot go back to nothing: before it stood {versions[1]}, {versions[0]}"
-    ):
+    earlier = f"{versions[1]}, {versions[0]}"
+    with pytest.raises(PromotionError, match=f"cannot go back to nothing: before it stood {earlier}"):
         rollback(root, MODEL, by="me", reason="x", to="nothing")
     (root.model(MODEL).place / versions[1]).delete()
     with pytest.raises(ArtifactError, match=r"cannot take over: .* Give --to"):
