@@ -99,7 +99,7 @@ def test_force_needs_a_reason_and_says_what_it_overrules(
     ("arguments", "says"),
     [
         (["promote", "nothing"], "cirray train"),
-        (["promote", f"{MODEL}@live"], "nor an alias of that name"),
+        (["promote", f"{MODEL}@live"], "Nor was an alias 'live' ever set"),
         (["promote", MODEL, "--protocol", "standart"], "Did you mean"),
         (["promote", MODEL, "--dataset", "nothing"], "cirray prepare"),
         (["promote", MODEL, "--metric", "R@7"], "there are: R@1"),

@@ -225,7 +225,7 @@ def test_nothing_promoted_and_nothing_readable_are_told(root: Root, versions: li
         rollback(root, MODEL, by="me", reason="x")
     with pytest.raises(ConfigError, match="--reason"):
         rollback(root, MODEL, by="me", reason=" ")
-    with pytest.raises(ArtifactError, match="has no version 'live', nor an alias"):
+    with pytest.raises(ArtifactError, match="Nor was an alias 'live' ever set"):
         root.model(MODEL).open("live")
     place = root.model(MODEL).place / "live.json"
     place.write(json.dumps({"version": versions[0], "generation": 1}).encode())
