@@ -9,12 +9,13 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier
 from typing import Any
+from unittest import mock
 
 from cirray.bundles import Gate, Verdict, promote, promotion, rollback, save_evaluation
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import ConflictError, PromotionError
 from cirray.evaluation import Evaluation, protocols
-from cirray.storage import Artifact, Root, location
+from cirray.storage import Artifact, Root, write_alias
 from tests.service_world import DATASET, MODEL, SPLIT, put_bundle, put_world
 
 RULES = protocols["standard"]
@@ -81,20 +82,20 @@ def promote_and_die(env: Mapping[str, str], uri: str, version: str, moment: str)
     os.environ.update(env)
     root = Root.open(uri)
     gate = Gate(PreparedDataset(root.dataset(DATASET).open()), RULES)
-    write = promotion.write_alias
 
     def die(*_: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def write_and_die(*arguments: Any) -> None:
-        write(*arguments)
+        write_alias(*arguments)
         die()
 
     if moment == "middle":
-        location.os.replace = die  # type: ignore[attr-defined] # the only such process does nothing else
+        killing = mock.patch.object(os, "replace", die)
     else:
-        promotion.write_alias = die if moment == "before" else write_and_die
-    promote(root, MODEL, version, gate.judge, by="the killed")
+        killing = mock.patch.object(promotion, "write_alias", die if moment == "before" else write_and_die)
+    with killing:
+        promote(root, MODEL, version, gate.judge, by="the killed")
 
 
 def move_for_ever(env: Mapping[str, str], uri: str, versions: list[str]) -> None:

@@ -14,7 +14,6 @@ from cirray.storage import Root
 from cirray.storage.leftovers import find_leftovers, remove_leftovers
 from tests.faulty_proxy import Fault, faulty_proxy, first
 from tests.measured_models import (
-    MODEL,
     RULES,
     context,
     env_of_store,
@@ -24,6 +23,7 @@ from tests.measured_models import (
     put_dataset_of,
     put_measured,
 )
+from tests.service_world import MODEL
 
 VALUES = (10.0, 20.0, 30.0)
 

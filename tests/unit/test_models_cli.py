@@ -11,7 +11,8 @@ import pytest
 from cirray.cli.app import run
 from cirray.datasets.prepared import PreparedDataset
 from cirray.storage import Root
-from tests.measured_models import MODEL, put_dataset_of, put_measured
+from tests.measured_models import put_dataset_of, put_measured
+from tests.service_world import MODEL
 
 
 @pytest.fixture

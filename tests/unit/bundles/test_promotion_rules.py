@@ -12,7 +12,8 @@ from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import ArtifactError, ConfigError, ConflictError, MismatchError, PromotionError, StorageError
 from cirray.storage import Artifact, Location, Root
 from cirray.storage.artifact import MANIFEST
-from tests.measured_models import MODEL, RULES, put_dataset_of, put_measured
+from tests.measured_models import RULES, put_dataset_of, put_measured
+from tests.service_world import MODEL
 
 
 @pytest.fixture

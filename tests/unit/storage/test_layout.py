@@ -32,7 +32,7 @@ def test_a_shelf_opens_the_current_version_or_the_one_asked_for(place_uri: str) 
 
 def test_a_shelf_follows_any_alias(place_uri: str) -> None:
     shelf = stocked(place_uri).dataset("toys")
-    with pytest.raises(ArtifactError, match="no version 'live'; there are: .* Nor was an alias 'live' ever set"):
+    with pytest.raises(ArtifactError, match=r"no version 'live'; there are: .* Nor was an alias 'live' ever set"):
         shelf.open("live")
     move_alias(shelf.place, "live", "b" * 16)
     assert shelf.open("live").manifest.fingerprint == FINGERPRINTS[1]
@@ -41,7 +41,7 @@ def test_a_shelf_follows_any_alias(place_uri: str) -> None:
     move_alias(shelf.place, "b" * 16, "a" * 16)
     move_alias(Root.open(place_uri).place, "outside", "a" * 16)
     assert shelf.open("b" * 16).manifest.fingerprint == FINGERPRINTS[1]
-    with pytest.raises(ArtifactError, match="no version '../../outside'"):
+    with pytest.raises(ArtifactError, match=r"no version '\.\./\.\./outside'"):
         shelf.open("../../outside")
 
 
