@@ -154,7 +154,7 @@ def test_an_empty_root_lists_nothing(cli: Cli) -> None:
 
 def test_show_tells_provenance_figures_and_history(cli: Cli, dataset: PreparedDataset, versions: list[str]) -> None:
     cli.text("promote", f"{MODEL}@{versions[0]}", "--by", "ann")
-    cli.text("promote", f"{MODEL}@{versions[1]}", "--by", "bob", "--reason", "new data")
+    cli.text("promote", f"{MODEL}@{versions[1]}", "--by", "bob", "--reason", "[/hotfix] :bug:")
     shown = cli.json("show", f"{MODEL}@live")
     assert (shown["version"], shown["aliases"]) == (versions[1], ["latest", "live"])
     assert shown["manifest"]["inputs"]["dataset"] == dataset.fingerprint
@@ -162,6 +162,6 @@ def test_show_tells_provenance_figures_and_history(cli: Cli, dataset: PreparedDa
     # Also of a version that is not live, since who looks wants to know what is.
     text = cli.text("show", f"{MODEL}@{versions[0]}")
     assert f"alias live; a rollback goes to: {versions[0]}" in text
-    assert "new data" in text
+    assert "[/hotfix] :bug:" in text
     assert dataset.fingerprint in text
     assert "standard, test of" in text

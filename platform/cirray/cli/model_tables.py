@@ -157,7 +157,9 @@ def _why(move: Move) -> str:
 
 
 def _console() -> Console:
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDTH)
+    # People write the reasons: a bracket or a colon in them is no markup.
+    width = None if sys.stdout.isatty() else WIDTH
+    return Console(file=sys.stdout, width=width, markup=False, emoji=False, highlight=False)
 
 
 def _print_json(value: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cirray.bundles.evaluations import MEASURING_CODE
-from cirray.storage import code_fingerprint, code_version
+from cirray.storage import code_fingerprint, code_version, library_versions
 from cirray.storage.fingerprint import commit_of
 from cirray.training.distributed import DECIDING_CODE
 
@@ -118,5 +118,5 @@ def test_what_is_installed_within_another_repository_has_no_commit_of_it(tmp_pat
 
 
 def test_the_code_of_this_process_is_known() -> None:
-    assert code_version().version == "0.1.0"
+    assert code_version().version == library_versions()["cirray"]
     assert code_version().sources == code_fingerprint("cirray")
