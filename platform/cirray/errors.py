@@ -7,6 +7,7 @@
     │   └── ConflictError    somebody else changed the object in between
     ├── ArtifactError        an artifact is missing, unfinished or not what its manifest says
     │   └── MismatchError    two artifacts do not belong together
+    ├── PromotionError       a model does not pass the gate, or there is nothing to go back to
     ├── DataError            the source data is not what its format promises
     ├── ClusterError         the Ray cluster cannot be reached or started
     ├── TrainingError        a training run cannot start or go on
@@ -26,6 +27,7 @@ class CirrayError(Exception):
 
     Attributes:
         code: kebab-case kind of the error; the slug of its problem type over HTTP.
+        message: what is wrong, without the hint.
         hint: how to mend it, in one sentence; empty where the message says it already.
     """
 
@@ -33,6 +35,7 @@ class CirrayError(Exception):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
+        self.message = message
         self.hint = hint
 
     def __str__(self) -> str:
@@ -74,6 +77,12 @@ class MismatchError(ArtifactError):
     """Two artifacts do not belong together."""
 
     code = "index-encoder-mismatch"
+
+
+class PromotionError(CirrayError):
+    """A model does not pass the gate in front of an alias, or there is none to go back to."""
+
+    code = "promotion"
 
 
 class DataError(CirrayError):

@@ -1,17 +1,33 @@
 """The model artifact: weights, configuration, preprocessing, vocabulary and provenance."""
 
-from cirray.bundles.bundle import Bundle, BundleDescription, BundleDetails, save_bundle
-from cirray.bundles.evaluations import EvaluationRecord, find_evaluation, save_evaluation
+from cirray.bundles.bundle import Bundle, save_bundle
+from cirray.bundles.description import BundleDescription, BundleDetails
+from cirray.bundles.evaluations import EvaluationRecord, find_evaluation, list_evaluations, save_evaluation
 from cirray.bundles.explanation import Explanation, explain
+from cirray.bundles.gate import Gate, Verdict
+from cirray.bundles.history import LIVE, Move, PromotedAlias, read_promotions
+from cirray.bundles.promotion import promote, rollback
+from cirray.bundles.versions import ModelVersion, list_models
 
 __all__ = [
+    "LIVE",
     "Bundle",
     "BundleDescription",
     "BundleDetails",
     "EvaluationRecord",
     "Explanation",
+    "Gate",
+    "ModelVersion",
+    "Move",
+    "PromotedAlias",
+    "Verdict",
     "explain",
     "find_evaluation",
+    "list_evaluations",
+    "list_models",
+    "promote",
+    "read_promotions",
+    "rollback",
     "save_bundle",
     "save_evaluation",
 ]

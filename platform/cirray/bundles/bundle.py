@@ -11,46 +11,22 @@ import safetensors
 import safetensors.torch
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
-from pydantic import ConfigDict, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
-from cirray.composers import ModelConfig, Retriever
-from cirray.config import Config, choices_in
+from cirray.bundles.description import DESCRIPTION, WEIGHTS, BundleDescription
+from cirray.bundles.model_card import CARD, model_card
+from cirray.composers import Retriever
+from cirray.config import choices_in
 from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.schema import has_words
 from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
 from cirray.evaluation.ranking import Floats, Scorer
-from cirray.storage import Artifact, Location, Manifest, commit, library_versions, put_file
+from cirray.storage import Artifact, Location, Manifest, code_version, commit, library_versions, put_file
 
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "bundle.json"
 BATCH = 256
-
-
-class BundleDescription(Config):
-    """What a bundle's weights mean.
-
-    Attributes:
-        model: what the model is built from, and how pictures and texts become its input.
-        vocabulary: of its texts.
-    """
-
-    model: ModelConfig
-    vocabulary: Vocabulary
-
-
-class BundleDetails(Config):
-    """What the manifest of a bundle tells besides its inputs, as far as it is read again.
-
-    Attributes:
-        dataset: "name@version" of the dataset that the model was trained on.
-    """
-
-    model_config = ConfigDict(extra="ignore")
-
-    dataset: str
 
 
 def save_bundle(
@@ -64,7 +40,7 @@ def save_bundle(
     settings: Mapping[str, Any],
     details: Mapping[str, Any],
 ) -> Artifact:
-    """Write a bundle at `place` and return it.
+    """Write a bundle at `place`, with its model card, and return it.
 
     Args:
         place: of the version.
@@ -74,7 +50,7 @@ def save_bundle(
         vocabulary: that the texts were encoded with.
         inputs: fingerprints of what it was trained on, by role.
         settings: the run's whole configuration.
-        details: provenance and metrics.
+        details: provenance and metrics; those of `BundleDetails`, and what else its maker wants to keep.
 
     Raises:
         StorageError: it cannot be written.
@@ -93,10 +69,12 @@ def save_bundle(
         inputs=dict(inputs),
         settings=dict(settings),
         counts={"parameters": num_parameters, "words": len(vocabulary)},
-        details=dict(details),
+        details={"code": code_version().model_dump(), **details},
         files=files,
         versions=library_versions(*(package for choice in choices_in(model.config) for package in choice.packages())),
     )
+    # Before the manifest, so that no bundle is without its card.
+    (place / CARD).write(model_card(Artifact(place, manifest), description, ()).encode())
     return commit(place, manifest)
 
 

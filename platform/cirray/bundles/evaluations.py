@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from cirray.bundles.description import DESCRIPTION, BundleDescription
+from cirray.bundles.model_card import CARD, model_card
 from cirray.config import Config
 from cirray.datasets import PreparedDataset
 from cirray.errors import ArtifactError
 from cirray.evaluation import Evaluation, Metrics, Protocol
 from cirray.storage import Artifact, Location, code_fingerprint, library_versions
 
+FOLDER = "evaluations"
+
 MEASURING_CODE = (
     "cirray.bundles.bundle",
+    "cirray.bundles.description",
     "cirray.composers",
     "cirray.datasets.fitting",
     "cirray.datasets.pictures",
@@ -60,7 +65,7 @@ class EvaluationRecord(Config):
 def save_evaluation(
     bundle: Artifact, dataset: PreparedDataset, protocol: Protocol, evaluation: Evaluation
 ) -> EvaluationRecord:
-    """Write down an evaluation of `bundle` on `dataset` under `protocol` and return the record.
+    """Write down an evaluation of `bundle` on `dataset` under `protocol`, in its card too, and return the record.
 
     Raises:
         StorageError: it cannot be written.
@@ -81,6 +86,7 @@ def save_evaluation(
         code=code_fingerprint(*MEASURING_CODE),
     )
     _place(bundle, dataset, evaluation.split, protocol).write(record.model_dump_json(indent=1).encode())
+    _write_card(bundle)
     return record
 
 
@@ -104,6 +110,34 @@ def find_evaluation(
     return record if measured == asked else None
 
 
+def list_evaluations(bundle: Artifact) -> list[EvaluationRecord]:
+    """Return the records beside a bundle that are of its weights, whenever and by whatever code they were measured.
+
+    A file that is no record is passed over: `find_evaluation` tells of it when it is asked for.
+    """
+    records = []
+    for file in (bundle.place / FOLDER).files():
+        if "/" in file.path or not file.path.endswith(".json"):
+            continue
+        try:
+            record = EvaluationRecord.model_validate_json((bundle.place / FOLDER / file.path).read())
+        except ValidationError:
+            continue
+        if record.model_fingerprint == bundle.digest:
+            records.append(record)
+    return records
+
+
+def _write_card(bundle: Artifact) -> None:
+    """Write the bundle's card anew, with all its evaluations."""
+    description = BundleDescription.model_validate_json(bundle.read(DESCRIPTION))
+    records = None
+    # Of two evaluations that end at once, the card that is written last must tell of both.
+    while records != (found := list_evaluations(bundle)):
+        records = found
+        (bundle.place / CARD).write(model_card(bundle, description, records).encode())
+
+
 def _place(bundle: Artifact, dataset: PreparedDataset, split: str, protocol: Protocol) -> Location:
     name = f"{dataset.name}@{dataset.artifact.version}-{split}-{protocol.name}.json"
-    return bundle.place / "evaluations" / name
+    return bundle.place / FOLDER / name

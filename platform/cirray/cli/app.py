@@ -10,6 +10,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from cirray.cli.models import models_app
+from cirray.cli.options import DatasetOption, JsonOption, ModelOption, RootOption, SetOption, SplitOption
 from cirray.cluster import ray_cluster, set_ray_defaults
 from cirray.errors import CirrayError
 
@@ -25,17 +27,7 @@ app = typer.Typer(
 )
 index_app = typer.Typer(help="Build search indexes.", no_args_is_help=True)
 app.add_typer(index_app, name="index")
-
-RootOption = Annotated[
-    str, typer.Option("--root", envvar="CIRRAY_ROOT", help="Folder or s3://bucket/prefix under which all lives.")
-]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. training.epochs=3.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-DatasetOption = Annotated[str | None, typer.Option("--dataset", help="NAME or NAME@VERSION; by default the model's.")]
-ModelOption = Annotated[str, typer.Option("--model", help="NAME or NAME@VERSION.")]
-SplitOption = Annotated[str, typer.Option("--split", help="Whose queries and gallery.")]
+app.add_typer(models_app, name="models")
 
 
 @app.command()

@@ -158,11 +158,11 @@ def _run_in_ray(
     from ray.util.annotations import RayDeprecationWarning
 
     # One block a part, so that each is a task of its own wherever there is a free CPU.
-    dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+    listed = ray.data.from_items(rows, override_num_blocks=len(rows))
     with warnings.catch_warnings():
         # Ray 2.60 has begun to name such arguments, but not this one.
         warnings.simplefilter("ignore", RayDeprecationWarning)
-        dataset = dataset.map_batches(task, batch_size=1, batch_format="pyarrow", max_retries=max_retries)
+        dataset = listed.map_batches(task, batch_size=1, batch_format="pyarrow", max_retries=max_retries)
     # The dataset's own copy of the context: what else runs in this process keeps its own.
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False

@@ -1,9 +1,9 @@
 """Places (a folder or a bucket) and the immutable artifacts and movable aliases that live in them."""
 
-from cirray.storage.alias import Alias, move_alias, read_alias
+from cirray.storage.alias import Alias, move_alias, read_alias, read_alias_with_tag, write_alias
 from cirray.storage.artifact import Artifact, FileEntry, Manifest, commit, put_file
 from cirray.storage.contents import content_hashes
-from cirray.storage.fingerprint import code_fingerprint, fingerprint, library_versions
+from cirray.storage.fingerprint import CodeVersion, code_fingerprint, code_version, fingerprint, library_versions
 from cirray.storage.layout import Root, Shelf
 from cirray.storage.listing import FileStat
 from cirray.storage.location import Location
@@ -12,6 +12,7 @@ from cirray.storage.tables import table_bytes, table_from
 __all__ = [
     "Alias",
     "Artifact",
+    "CodeVersion",
     "FileEntry",
     "FileStat",
     "Location",
@@ -19,6 +20,7 @@ __all__ = [
     "Root",
     "Shelf",
     "code_fingerprint",
+    "code_version",
     "commit",
     "content_hashes",
     "fingerprint",
@@ -26,6 +28,8 @@ __all__ = [
     "move_alias",
     "put_file",
     "read_alias",
+    "read_alias_with_tag",
     "table_bytes",
     "table_from",
+    "write_alias",
 ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from cirray.config import Config
 
 VERSION_LENGTH = 16
 """Hex digits of a fingerprint that name a version: 64 bits, far beyond any number of versions a root holds."""
@@ -61,3 +64,43 @@ def code_fingerprint(*modules: str) -> str:
             for file in files
         ]
     return fingerprint(sources)
+
+
+class CodeVersion(Config):
+    """Which cirray made something; all empty where that was not kept.
+
+    Attributes:
+        version: of the package.
+        sources: fingerprint of all its Python sources, which tells also where no commit does.
+        commit: of the checkout that it was imported from, with "-dirty" where that had changes; empty elsewhere.
+    """
+
+    version: str = ""
+    sources: str = ""
+    commit: str = ""
+
+
+@cache
+def code_version() -> CodeVersion:
+    """Return which cirray this process runs."""
+    return CodeVersion(
+        version=version("cirray"),
+        sources=code_fingerprint("cirray"),
+        commit=commit_of(Path(__file__).parents[1]),
+    )
+
+
+def commit_of(package: Path) -> str:
+    """Return the commit of the checkout that has a package at `platform/<package>`, or an empty string.
+
+    A package that is installed in a folder within somebody else's repository has none.
+    """
+    checkout = package.parent.parent
+    if package.parent.name != "platform" or not (checkout / ".git").exists():
+        return ""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip()

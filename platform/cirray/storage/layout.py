@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from cirray.errors import ArtifactError, ConfigError, ConflictError, StorageError
-from cirray.storage.alias import move_alias, read_alias
+from cirray.storage.alias import ALIAS_NAME, move_alias, read_alias
 from cirray.storage.artifact import MANIFEST, Artifact
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.storage.location import Location
@@ -34,20 +34,25 @@ class Shelf:
         return (self.version(fingerprint) / MANIFEST).exists()
 
     def open(self, version: str | None = None) -> Artifact:
-        """Return one version, or the one that the shelf's alias points at.
+        """Return one version, or the one that an alias points at.
+
+        Args:
+            version: name of a version or of an alias, such as "live"; None for the shelf's own alias.
 
         Raises:
             ArtifactError: there is no such version, or it is unfinished or corrupt.
         """
-        if version is None:
-            alias = read_alias(self.place, self.alias)
-            if alias is None:
-                raise ArtifactError(self._nothing_here())
-            version = alias.version
-        elif version not in self.versions():
+        name = self.alias if version is None else version
+        alias = read_alias(self.place, name) if ALIAS_NAME.fullmatch(name) else None
+        if alias is not None:
+            name = alias.version
+        elif version is None:
+            raise ArtifactError(self._nothing_here())
+        elif name not in self.versions():
             listed = ", ".join(self.versions()) or "none"
-            raise ArtifactError(f"{self.place} has no version {version!r}; there are: {listed}.")
-        return Artifact.open(self.place / version, self.kind)
+            hint = f"Nor was an alias {name!r} ever set." if ALIAS_NAME.fullmatch(name) else ""
+            raise ArtifactError(f"{self.place} has no version {version!r}; there are: {listed}.", hint=hint)
+        return Artifact.open(self.place / name, self.kind)
 
     def versions(self) -> list[str]:
         """Return the names of the finished versions."""

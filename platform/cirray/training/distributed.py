@@ -201,6 +201,7 @@ def _bundle(
         details={
             "dataset": f"{dataset.name}@{dataset.artifact.version}",
             "scaling": scaling.model_dump(mode="json"),
+            "metrics": {f"loss ({name})": value for name, value in progress.history[-1].losses.items()},
             "history": [report.model_dump(mode="json") for report in progress.history],
         },
     )

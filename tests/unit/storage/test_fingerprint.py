@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cirray.bundles.evaluations import MEASURING_CODE
-from cirray.storage import code_fingerprint
+from cirray.storage import code_fingerprint, code_version, library_versions
+from cirray.storage.fingerprint import commit_of
 from cirray.training.identity import DECIDING_CODE
 
 
@@ -84,3 +85,38 @@ def test_it_takes_no_time_to_speak_of(modules: tuple[str, ...]) -> None:
     started = time.perf_counter()
     digest(*modules)
     assert time.perf_counter() - started < 0.05
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_checkout_has_a_commit_and_tells_of_changes(tmp_path: Path) -> None:
+    package = tmp_path / "platform" / "toolbox"
+    package.mkdir(parents=True)
+    (package / "saw.py").write_text("")
+    assert commit_of(package) == ""
+    git(tmp_path, "init", "--quiet")
+    assert commit_of(package) == ""
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "first")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert commit_of(package) == commit
+    (package / "saw.py").write_text("changed")
+    assert commit_of(package) == f"{commit}-dirty"
+
+
+def test_what_is_installed_within_another_repository_has_no_commit_of_it(tmp_path: Path) -> None:
+    installed = tmp_path / ".venv" / "site-packages" / "toolbox"
+    installed.mkdir(parents=True)
+    (tmp_path / "theirs.py").write_text("")
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "--quiet", "--message", "theirs")
+    assert commit_of(installed) == ""
+
+
+def test_the_code_of_this_process_is_known() -> None:
+    assert code_version().version == library_versions()["cirray"]
+    assert code_version().sources == code_fingerprint("cirray")

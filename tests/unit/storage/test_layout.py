@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cirray.errors import ArtifactError, ConfigError, StorageError
-from cirray.storage import Manifest, Root, commit, put_file
+from cirray.storage import Manifest, Root, commit, move_alias, put_file
 
 FINGERPRINTS = ("a" * 64, "b" * 64)
 
@@ -28,6 +28,21 @@ def test_a_shelf_opens_the_current_version_or_the_one_asked_for(place_uri: str) 
     shelf = stocked(place_uri).dataset("toys")
     assert shelf.open().manifest.fingerprint == FINGERPRINTS[0]
     assert shelf.open("b" * 16).manifest.fingerprint == FINGERPRINTS[1]
+
+
+def test_a_shelf_follows_any_alias(place_uri: str) -> None:
+    shelf = stocked(place_uri).dataset("toys")
+    with pytest.raises(ArtifactError, match=r"no version 'live'; there are: .* Nor was an alias 'live' ever set"):
+        shelf.open("live")
+    move_alias(shelf.place, "live", "b" * 16)
+    assert shelf.open("live").manifest.fingerprint == FINGERPRINTS[1]
+    assert shelf.open("latest").manifest.fingerprint == FINGERPRINTS[0]
+    # What could be a version is none, and what leads elsewhere is not followed.
+    move_alias(shelf.place, "b" * 16, "a" * 16)
+    move_alias(Root.open(place_uri).place, "outside", "a" * 16)
+    assert shelf.open("b" * 16).manifest.fingerprint == FINGERPRINTS[1]
+    with pytest.raises(ArtifactError, match=r"no version '\.\./\.\./outside'"):
+        shelf.open("../../outside")
 
 
 def test_an_unfinished_version_is_not_one(place_uri: str) -> None:
