@@ -242,6 +242,7 @@ def test_killed_at_any_moment_a_rerun_ends_with_the_same_bytes(case: Case, tmp_p
     assert all(found.read(name) for name in found.names())
 
 
+@pytest.mark.slow
 def test_pictures_that_kill_workers_are_rejected_and_named(tmp_path: Path) -> None:
     source, root = tmp_path / "source", tmp_path / "root"
     source.mkdir()
@@ -255,13 +256,10 @@ def test_pictures_that_kill_workers_are_rejected_and_named(tmp_path: Path) -> No
     (tmp_path / "settings.yaml").write_text(CATALOG)
     arguments = ["prepare", "catalog", "--root", str(root), "--source", str(source), "--json"]
     arguments += ["--config", str(tmp_path / "settings.yaml")]
-    # A job whose workers, and what they start, die of such pictures.
-    variables = {"PYTHONPATH": os.pathsep.join([deadly_path(tmp_path / "deadly"), *filter(None, sys.path)])}
-    environment = {
-        **os.environ,
-        "RAY_ADDRESS": ray.get_runtime_context().gcs_address,
-        "RAY_JOB_CONFIG_JSON": json.dumps({"runtime_env": {"env_vars": variables}}),
-    }
+    # A Ray of its own, whose workers, and what they start, die of such pictures.
+    path = os.pathsep.join([deadly_path(tmp_path / "deadly"), *filter(None, sys.path)])
+    environment = {**os.environ, "PYTHONPATH": path}
+    environment.pop("RAY_ADDRESS", None)
     command = [sys.executable, "-c", "from cirray.cli.app import main; main()", *arguments]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr

@@ -17,7 +17,7 @@ from cirray.datasets.pictures import decode_at
 from cirray.datasets.source import Source
 from cirray.errors import BadImageError, StorageError
 from cirray.prepare.making import Made
-from cirray.prepare.rejects import Reject
+from cirray.prepare.rejects import CRASHES_DECODER, Reject
 from cirray.prepare.summary import Timing, summarise
 from cirray.storage import Location, Manifest
 from cirray.storage.syncing import Syncing
@@ -132,7 +132,9 @@ def _page(summary: Mapping[str, Any], made: Made, album: _Album) -> str:
 
 def _examples(rejects: list[Reject], reason: str, album: _Album) -> list[tuple[Reject, Shown | None]]:
     chosen = sorted(reject for reject in rejects if reject.reason == reason)[:SAMPLES]
-    return [(reject, album.show(reject.id) if reject.kind == "item" else None) for reject in chosen]
+    # What kills a decoder would kill this process too.
+    drawn = reason != CRASHES_DECODER
+    return [(reject, album.show(reject.id) if drawn and reject.kind == "item" else None) for reject in chosen]
 
 
 def _pairs(duplicates: pa.Table, kind: str, album: _Album) -> list[tuple[Shown, Shown]]:
