@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol as Interface
 
 import numpy as np
+import pyarrow as pa
 
 from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
@@ -15,22 +16,25 @@ from cirray.datasets.pixels import PixelSource
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.streaming import open_source
 from cirray.evaluation.candidates import Classes, classes_of
-from cirray.evaluation.protocol import Protocol
-from cirray.evaluation.queries import Query, QuerySet, query_sets
-from cirray.evaluation.ranking import (
-    BLOCK_OF_PAIRS,
-    Floats,
-    RankingTask,
-    Scorer,
-    answer_ranks,
-    subset_ranks,
-    target_ranks,
+from cirray.evaluation.exact import Floats
+from cirray.evaluation.intervals import Interval, bootstrap_intervals
+from cirray.evaluation.outcomes import (
+    HITS,
+    OUTCOMES,
+    Metrics,
+    groups_of,
+    mean_metrics,
+    metrics_of,
+    outcome_values,
+    tabulate,
 )
-from cirray.evaluation.recall import mean_average_precision_at, recall_at
+from cirray.evaluation.protocol import Protocol
+from cirray.evaluation.queries import QuerySet, query_sets
+from cirray.evaluation.ranking import BLOCK_OF_PAIRS, RankingTask, answer_ranks, rank
+from cirray.evaluation.recall import average_precisions_at
+from cirray.evaluation.scores import Scorer
 
 BATCH = 512
-
-Metrics = dict[str, float]
 
 
 class RetrievalModel(Interface):
@@ -72,6 +76,8 @@ class Evaluation:
         metrics: in percent, by name ("R@1"), and under "mean" the protocol's headline; means over the categories
             where there are some.
         categories: the same for each category; empty where the protocol does not tell them apart.
+        intervals: 95 % interval of each metric, by the bootstrap over queries.
+        outcomes: what each query came to, schema `OUTCOMES`.
     """
 
     split: str
@@ -80,6 +86,8 @@ class Evaluation:
     num_gallery: int
     metrics: Metrics
     categories: dict[str, Metrics] = field(default_factory=dict)
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    outcomes: pa.Table = field(default_factory=OUTCOMES.empty_table)
 
 
 def evaluate(
@@ -92,8 +100,7 @@ def evaluate(
     """Return the metrics of `model` on all queries of `split`, every one of them ranked exactly.
 
     A model with a scorer scores each pair of a query and a gallery item for itself: with Q queries and G items that
-    takes Q · G scorings, where others take Q + G encodings, and as many again for each further kind of metrics (in a
-    query's subset, over all its targets).
+    takes Q · G scorings, where others take Q + G encodings.
 
     Args:
         model: to evaluate.
@@ -109,47 +116,17 @@ def evaluate(
     if protocol.candidates is not None:
         return _classify(model, dataset, classes_of(dataset, split, protocol.candidates), split, protocol, progress)
     sets = query_sets(dataset, split, protocol)
-    found: dict[str, Metrics] = {}
+    ids = np.array(dataset.items["item_id"].to_pylist(), dtype=object)
+    tables = []
     with closing(open_source(dataset, model.image_size, fit=model.image_fit)) as pixels:
-        total = _batches(sets) + (_scored_batches(sets, protocol) if model.scorer else 0)
-        embedder = _Embedder(model, pixels, progress, total)
+        embedder = _Embedder(model, pixels, progress, _batches(sets) + (_scored_batches(sets) if model.scorer else 0))
         for query_set in sets:
             task = embedder.task(query_set)
-            for category, of in _groups(query_set, protocol).items():
-                found[category] = _metrics(task, query_set.queries, of, protocol)
-    return Evaluation(
-        split,
-        protocol.name,
-        num_queries=sum(len(query_set.queries) for query_set in sets),
-        num_gallery=sum(len(query_set.gallery) for query_set in sets),
-        metrics=_mean(list(found.values())),
-        categories=found if protocol.by_category != "no" else {},
-    )
-
-
-def _groups(query_set: QuerySet, protocol: Protocol) -> dict[str, list[int]]:
-    """Return the numbers of the queries that have metrics of their own together, by category."""
-    groups: dict[str, list[int]] = {}
-    for number, query in enumerate(query_set.queries):
-        groups.setdefault(query.category if protocol.by_category != "no" else "", []).append(number)
-    return dict(sorted(groups.items()))
-
-
-def _metrics(task: RankingTask, queries: list[Query], of: list[int], protocol: Protocol) -> Metrics:
-    """Return the metrics of the queries numbered `of`."""
-    chosen = [queries[n] for n in of]
-    part = task.part(of)
-    metrics = recall_at(target_ranks(part), protocol.cutoffs)
-    if protocol.subset_cutoffs:
-        metrics |= recall_at(subset_ranks(part, [q.subset for q in chosen]), protocol.subset_cutoffs, "R_subset")
-    if protocol.map_cutoffs:
-        several = replace(part, answers=[query.relevant for query in chosen])
-        metrics |= mean_average_precision_at(answer_ranks(several), protocol.map_cutoffs)
-    return metrics | {"mean": float(np.mean([metrics[name] for name in protocol.headline]))}
-
-
-def _mean(metrics: list[Metrics]) -> Metrics:
-    return {name: float(np.mean([values[name] for values in metrics])) for name in metrics[0]}
+            ranking = rank(task, max((HITS, *protocol.map_cutoffs)))
+            several = answer_ranks(ranking.hits, [query.relevant for query in query_set.queries], task.excluded)
+            precisions = average_precisions_at(several, protocol.map_cutoffs)
+            tables.append(tabulate(query_set.rows(ids), task.answers, ranking, ids[query_set.gallery], precisions))
+    return _evaluation(split, protocol, pa.concat_tables(tables), sum(len(each.gallery) for each in sets))
 
 
 def _classify(
@@ -164,13 +141,28 @@ def _classify(
     total = sum(-(-len(each) // BATCH) for each in (classes.pictures, classes.texts))
     with closing(open_source(dataset, model.image_size, fit=model.image_fit)) as pixels:
         task = _Embedder(model, pixels, progress, total).classification(classes)
-    metrics = recall_at(target_ranks(task), protocol.cutoffs, "accuracy")
+    ids = np.array(dataset.items["item_id"].to_pylist(), dtype=object)
+    texts = np.array(classes.texts, dtype=object)
+    rows = [
+        {"query_id": ids[picture], "reference_id": ids[picture], "text": texts[answer]}
+        for picture, answer in zip(classes.pictures, classes.answers, strict=True)
+    ]
+    outcomes = tabulate(rows, task.answers, rank(task, HITS), texts, {})
+    return _evaluation(split, protocol, outcomes, len(classes.texts))
+
+
+def _evaluation(split: str, protocol: Protocol, outcomes: pa.Table, num_gallery: int) -> Evaluation:
+    values, groups = outcome_values(outcomes, protocol), groups_of(outcomes, protocol)
+    found = {category: metrics_of(values, rows) for category, rows in groups.items()}
     return Evaluation(
         split,
         protocol.name,
-        num_queries=len(classes.pictures),
-        num_gallery=len(classes.texts),
-        metrics=metrics | {"mean": float(np.mean([metrics[name] for name in protocol.headline]))},
+        num_queries=outcomes.num_rows,
+        num_gallery=num_gallery,
+        metrics=mean_metrics(list(found.values())),
+        categories=found if protocol.by_category != "no" else {},
+        intervals=bootstrap_intervals(values, list(groups.values())),
+        outcomes=outcomes,
     )
 
 
@@ -178,10 +170,8 @@ def _batches(sets: list[QuerySet]) -> int:
     return sum(-(-count // BATCH) for each in sets for count in (len(each.queries), len(each.gallery)))
 
 
-def _scored_batches(sets: list[QuerySet], protocol: Protocol) -> int:
-    kinds = 1 + bool(protocol.subset_cutoffs) + bool(protocol.map_cutoffs)
-    sizes = (len(of) for each in sets for of in _groups(each, protocol).values())
-    return kinds * sum(-(-size // BLOCK_OF_PAIRS) for size in sizes)
+def _scored_batches(sets: list[QuerySet]) -> int:
+    return sum(-(-len(each.queries) // BLOCK_OF_PAIRS) for each in sets)
 
 
 @dataclass
@@ -222,6 +212,7 @@ class _Embedder:
             gallery=self._encode(len(gallery), lambda rows: self.model.embed_pixels(self.pixels[gallery[rows]])),
             answers=[query.answers for query in query_set.queries],
             excluded=query_set.excluded,
+            subsets=[query.subset for query in query_set.queries],
             scorer=self._scorer(),
             texts=texts,
         )

@@ -12,7 +12,7 @@ from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.errors import ArtifactError, DataError
 from cirray.evaluation import evaluate, protocols
-from cirray.evaluation.ranking import Floats
+from cirray.evaluation.exact import Floats
 from cirray.storage import Artifact, FileEntry, Root, put_file, table_bytes
 from tests.service_world import put_world
 
