@@ -26,7 +26,7 @@ __all__ = [
     "rank",
 ]
 
-BLOCK = 1024
+BLOCK = 2048
 """Queries ranked at once."""
 
 BLOCK_ON_GPU = 8192

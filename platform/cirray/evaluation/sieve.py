@@ -13,12 +13,15 @@ from cirray.evaluation.exact import Doubles, Ints
 from cirray.evaluation.scores import Scores
 
 TILE = 4096
-"""Items scored at once on a CPU: with 1,024 queries, 16 MB of scores."""
+"""Items scored at once on a CPU: with 2,048 queries, 32 MB of scores."""
 
 TILE_ON_GPU = 65536
 
 GROUP = 32
 """Scores of which only the highest is looked at first: where that is too low, so are all."""
+
+MANY = 0.3
+"""Share of the groups above the threshold from which on all are looked into."""
 
 
 @dataclass
@@ -92,38 +95,37 @@ class _Pile:
         """Take in the approximate scores (B, n) of the items from `start` on; n is a multiple of the group."""
         groups = near.view(len(near), -1, GROUP)
         peaks = groups.amax(dim=2)
-        bound = self._bound(peaks)
-        rows, places = torch.nonzero(peaks >= torch.minimum(self.low, bound), as_tuple=True)
-        values, peaks = groups[rows, places], peaks[rows, places]
-        items = start + GROUP * places
-        self._compare(values, rows, items)
+        self._compare(groups, peaks, start)
         if self.depth:
-            self._collect(values, peaks, rows, items, bound)
+            self._collect(groups, peaks, start)
 
-    def _bound(self, peaks: Tensor) -> Tensor:
-        """Return what the best items score at least, (B, 1): as many groups have a peak as high as are wanted."""
-        if not self.depth:
-            return torch.full_like(self.low, torch.inf)
-        self.best = torch.cat([self.best, peaks], dim=1).topk(self.depth, dim=1).values
-        return self.best[:, -1:] - self.slack
-
-    def _compare(self, values: Tensor, rows: Tensor, items: Tensor) -> None:
+    def _compare(self, groups: Tensor, peaks: Tensor, start: int) -> None:
+        rows, places = torch.nonzero(peaks >= self.low, as_tuple=True)
+        if len(rows) > MANY * peaks.numel():  # to look into all costs less than to pick so many
+            places = torch.arange(peaks.shape[1], device=peaks.device).repeat(len(peaks))
+            rows = torch.arange(len(peaks), device=peaks.device).repeat_interleave(peaks.shape[1])
+            values = groups.view(-1, GROUP)
+        else:
+            values = groups[rows, places]
         # Comparing into numbers and adding those up is several times as fast as counting truth values.
         marks = torch.empty_like(values)
         above = torch.gt(values, self.high[rows], out=marks).sum(dim=1)
         self.above.index_add_(0, rows, above.long())
         unsure = torch.nonzero(torch.ge(values, self.low[rows], out=marks).sum(dim=1) > above).squeeze(1)
-        values, rows = values[unsure], rows[unsure]
+        values, rows, places = values[unsure], rows[unsure], places[unsure]
         within = (values >= self.low[rows]) & (values <= self.high[rows])
-        found, places = torch.nonzero(within, as_tuple=True)
-        self._doubtful.append(_pairs(rows[found], items[unsure][found] + places))
+        found, inside = torch.nonzero(within, as_tuple=True)
+        self._doubtful.append(_pairs(rows[found], start + GROUP * places[found] + inside))
 
-    def _collect(self, values: Tensor, peaks: Tensor, rows: Tensor, items: Tensor, bound: Tensor) -> None:
-        high = torch.nonzero((peaks >= bound[rows, 0]) & (peaks > -torch.inf)).squeeze(1)
-        values, rows = values[high], rows[high]
-        found, places = torch.nonzero((values >= bound[rows]) & (values > -torch.inf), as_tuple=True)
-        self._candidates.append(_pairs(rows[found], items[high][found] + places))
-        self._values.append(values[found, places].double().cpu().numpy())
+    def _collect(self, groups: Tensor, peaks: Tensor, start: int) -> None:
+        # As many groups have a peak as high as items are wanted, so that the last of these scores no less.
+        self.best = torch.cat([self.best, peaks], dim=1).topk(self.depth, dim=1).values
+        bound = self.best[:, -1:] - self.slack
+        rows, places = torch.nonzero((peaks >= bound) & (peaks > -torch.inf), as_tuple=True)
+        values = groups[rows, places]
+        found, inside = torch.nonzero((values >= bound[rows]) & (values > -torch.inf), as_tuple=True)
+        self._candidates.append(_pairs(rows[found], start + GROUP * places[found] + inside))
+        self._values.append(values[found, inside].double().cpu().numpy())
 
     def sifted(self, error: Doubles) -> Sifted:
         """Return what was found in all tiles."""
