@@ -16,6 +16,9 @@ from cirray.errors import CirrayError
 USAGE_ERROR = 2
 """Exit code for everything that the caller can mend."""
 
+_FOR_PROGRAMS = ("rules", "versions", "outcomes")
+"""Parts of a record that say nothing to people."""
+
 app = typer.Typer(
     help="Composed image retrieval on Ray: prepare, train, evaluate, index, serve.",
     no_args_is_help=True,
@@ -94,7 +97,9 @@ def train(
 
 @app.command()
 def evaluate(
-    model: ModelOption,
+    model: Annotated[
+        list[str], typer.Option("--model", help="NAME or NAME@VERSION; several are seeds of one recipe.")
+    ],
     root: RootOption,
     dataset: DatasetOption = None,
     split: SplitOption = "test",
@@ -103,11 +108,35 @@ def evaluate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model's recall on a split, under a named protocol."""
-    from cirray.cli.operations import evaluate_model
+    """Measure a model's recall on a split, under a named protocol; of several models, the spread over their seeds."""
+    from cirray.cli.evaluating import evaluate_models, show_spread
 
-    record = evaluate_model(_root(root), model, dataset, split, protocol, _display())
-    _show(record.model_dump(mode="json", exclude=None if as_json else {"rules", "versions"}), as_json)
+    result = evaluate_models(_root(root), model, dataset, split, protocol, _display())
+    if len(model) > 1 and not as_json:
+        show_spread(result)
+    else:
+        _show({key: value for key, value in result.items() if as_json or key not in _FOR_PROGRAMS}, as_json)
+
+
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(metavar="FIRST", help="A model: NAME or NAME@VERSION.")],
+    second: Annotated[str, typer.Argument(metavar="SECOND", help="The model that is measured against it.")],
+    root: RootOption,
+    dataset: DatasetOption = None,
+    split: SplitOption = "test",
+    protocol: Annotated[str | None, typer.Option(help="Of both evaluations; by default the dataset's own.")] = None,
+    out: Annotated[str, typer.Option(help="Where the page of changed queries goes.")] = "comparison.html",
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two models on the same queries: differences with intervals and tests, and a page of what changed."""
+    from cirray.cli.evaluating import compare_models, show_comparison
+
+    result = compare_models(_root(root), (first, second), dataset, split, protocol, out, _display())
+    if as_json:
+        _show(result, as_json)
+    else:
+        show_comparison(result)
 
 
 @app.command()
@@ -251,6 +280,8 @@ def _show(result: dict[str, Any], as_json: bool) -> None:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return " to ".join(map(_plain, value))
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items()) or "none"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
