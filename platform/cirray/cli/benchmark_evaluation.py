@@ -73,9 +73,7 @@ def run_benchmark(settings: EvaluationSettings) -> Results:
         Measurement("rank", median(ours), "s", note=told),
         Measurement(f"rank, with {HITS} hits a query", median(with_hits), "s"),
         Measurement.at_least("full argsort / rank", ratio, "ratio", 20, judged=settings.judged),
-        Measurement(
-            "matrix products alone / rank", median(products) / median(ours), "ratio", note="float32, same tiles"
-        ),
+        Measurement("matrix products / rank", median(products) / median(ours), "ratio", note="float32, same tiles"),
         Measurement("matrix products alone", _gigaflops(settings) / median(products), "GFLOP/s"),
         Measurement.at_most("queries counted otherwise", wrong, "queries", 0),
         _memory(task),
@@ -96,7 +94,7 @@ def draw_task(settings: EvaluationSettings) -> tuple[RankingTask, Ints]:
 
 
 def sorted_ranks(task: RankingTask, targets: Ints, sample: Ints) -> Ints:
-    """Return the ranks of the sampled queries' targets, as they are commonly found: query by query, by a full sort."""
+    """Return the ranks of the sampled queries' targets, as released codes find them: each query by a full sort."""
     ranks = np.empty(len(sample), dtype=np.int64)
     for place, query in enumerate(sample):
         scores = task.queries[query] @ task.gallery.T
