@@ -29,7 +29,7 @@ __all__ = [
 BLOCK = 2048
 """Queries ranked at once."""
 
-BLOCK_ON_GPU = 8192
+BLOCK_ON_GPU = 4096
 
 BLOCK_OF_PAIRS = 64
 """Queries ranked at once where every pair with a gallery item is scored for itself, which takes longer."""

@@ -19,6 +19,11 @@ from cirray.evaluation.exact import Doubles, Floats, Ints, exact_pair_scores
 Scorer = Callable[[Floats, Sequence[str], Floats], Floats]
 """From queries (Q, D), their texts, and gallery vectors (G, D) to scores (Q, G); higher is better."""
 
+MAX_SCORE = 1e37
+"""Beyond it float32 could overflow."""
+
+TOO_LARGE = "Some scores are too large for float32: the model's vectors should have unit length."
+
 NOT_NUMBERS = "Some scores are not numbers: the model's vectors hold NaN or infinity."
 
 
@@ -85,8 +90,8 @@ class Gallery:
     @cached_property
     def radius(self) -> float:
         """Length of the longest vector, from the centre."""
-        tiles = range(0, len(self.vectors), 4096)
-        return max(float(np.linalg.norm(self.vectors[at : at + 4096] - self.centre, axis=1).max()) for at in tiles)
+        tiles = (self.vectors[at : at + 4096].astype(np.float64) for at in range(0, len(self.vectors), 4096))
+        return max(float(np.linalg.norm(tile - self.centre, axis=1).max()) for tile in tiles)
 
     @cached_property
     def first_like(self) -> Ints:
@@ -123,6 +128,8 @@ class ProductScores:
         rounding = 2.0**-24 * 1.01 * (queries.shape[1] + 5)
         scale = gallery.radius + 2.0**-20 * float(np.linalg.norm(gallery.centre.astype(np.float64)))
         self.error: Doubles = rounding * lengths * scale
+        if (lengths * scale > MAX_SCORE).any():
+            raise DataError(TOO_LARGE)
 
     def near(self, items: slice) -> Tensor:
         """Return the approximate scores (B, n) with some of the items."""

@@ -172,6 +172,12 @@ def test_the_ranks_of_several_answers_are_those_among_the_hits() -> None:
     assert [r.tolist() for r in answer_ranks(hits, relevant, np.array([-1, 1]))] == [[1, 2, NEVER], [2]]
 
 
+def test_vectors_whose_products_would_overflow_are_refused() -> None:
+    task = RankingTask(np.full((1, 2), 1e30, np.float32), np.eye(2, dtype=np.float32) * 1e20, [], np.array([-1]))
+    with pytest.raises(DataError, match="unit length"):
+        rank(task)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["queries", "gallery"])
 def test_vectors_that_are_not_numbers_are_refused(value: float, where: str) -> None:
