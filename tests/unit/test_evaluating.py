@@ -14,7 +14,6 @@ from cirray.cli import operations
 from cirray.cli.app import run
 from cirray.cli.display import Display
 from cirray.cli.operations import evaluate_model, open_dataset, open_model
-from cirray.errors import ArtifactError
 from cirray.storage import Root
 from tests.service_world import DATASET, MODEL, put_bundle, put_world
 
@@ -130,14 +129,3 @@ def test_what_cannot_be_compared_is_refused_before_anything_is_measured(
     other.place.delete()
     assert code == 2
     assert says in capsys.readouterr().err
-
-
-def test_damaged_queries_are_an_error_that_says_which(root: Root, models: list[str]) -> None:
-    record = evaluate_model(root, models[2], None, "test", None, Display.stderr())
-    artifact = open_model(root, models[2])
-    assert record.outcomes is not None
-    (artifact.place / "evaluations" / record.outcomes.path).write(b"other")
-    with pytest.raises(ArtifactError, match=r"parquet is not what .* evaluate again"):
-        read_outcomes(artifact, record)
-    with pytest.raises(ArtifactError, match="did not keep its queries"):
-        read_outcomes(artifact, record.model_copy(update={"outcomes": None}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -79,7 +80,7 @@ def spread_of(metrics: Sequence[Mapping[str, float]]) -> dict[str, Spread]:
     count = len(metrics)
     if count < 2:
         raise ConfigError(f"The spread over seeds needs two models at least; given was {count}.")
-    reach = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) / np.sqrt(count)
+    reach = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) / math.sqrt(count)
     found = {}
     for name in metrics[0]:
         of_models = [each[name] for each in metrics]

@@ -109,7 +109,7 @@ def test_words_stay_words_and_nothing_is_fetched(page: str) -> None:
 
 def test_every_picture_says_what_it_is(page: str) -> None:
     pictures = re.findall(r"<img [^>]*>", page)
-    assert len(pictures) == 2 * 3 * (1 + 1 + 8) - 1 * (1 + 1 + 8), "the query without a right answer is in the sample"
+    assert len(pictures) == (3 + 2 + 2) * (1 + 1 + 8), "what has no right answer is in the sample alone"
     alternatives = [re.search(r' alt="([^"]+)"', picture) for picture in pictures]
     assert all(alternatives)
     told = {found[1].split(":")[0] for found in alternatives if found}
@@ -118,14 +118,14 @@ def test_every_picture_says_what_it_is(page: str) -> None:
 
 def test_right_answers_are_marked_and_ranks_told(page: str) -> None:
     right = re.findall(r"<li class=\"right\">.*?</li>", page, re.DOTALL)
-    assert len(right) == 5
+    assert len(right) == 3 * 2
     assert all("✓" in item for item in right)
     assert "right answer at rank 3" in page
     assert "no right answer in the gallery" in page
 
 
 def test_figures_stand_with_their_intervals(page: str) -> None:
-    cells = re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", page)
+    cells = re.findall(r"<t[dh](?: [^>]*)?>(.*?)</t[dh]>", page)
     assert cells == ["", "R@1", "mean", "all", "33.33 [10.00, 60.50]", "33.33", "hats", "33.33", "33.33"]
 
 
