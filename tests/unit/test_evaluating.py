@@ -24,6 +24,7 @@ COMPARED = ["compare", "{0}", "{1}", "--root", "{root}", "--out", "{root}/page.h
 def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
     root = Root.open(str(tmp_path_factory.mktemp("evaluating") / "root"), create=True)
     dataset = put_world(root, num_scenes=6)
+    root.dataset(DATASET).point_at(dataset.artifact.version)
     for seed in range(3):
         put_bundle(root, dataset, seed=seed)
     return root

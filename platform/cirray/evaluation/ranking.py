@@ -101,7 +101,8 @@ def rank(task: RankingTask, depth: int = 0, device: torch.device | None = None) 
     count = len(task.queries)
     blocks = [slice(start, min(start + size, count)) for start in range(0, count, size)]
     found = [_rank_block(task, rows, _scores(task, rows, gallery), depth) for rows in blocks]
-    none = Ranking(*np.empty((2, 0), dtype=np.int64), np.empty((0, depth), dtype=np.int64))
+    nobody = np.empty(0, dtype=np.int64)
+    none = Ranking(nobody, nobody, np.empty((0, depth), dtype=np.int64))
     return Ranking(
         np.concatenate([each.ranks for each in [none, *found]]),
         np.concatenate([each.subset_ranks for each in [none, *found]]),
@@ -151,7 +152,8 @@ def _rank_block(task: RankingTask, rows: slice, scores: Scores, depth: int) -> R
 
 def _flat(positions: Sequence[Ints], excluded: Ints) -> Ints:
     """Return the pairs (2, P) of each query with its positions, without those that are excluded."""
-    queries = np.repeat(np.arange(len(positions)), [len(each) for each in positions])
+    counts = np.array([len(each) for each in positions], dtype=np.int64)
+    queries = np.repeat(np.arange(len(positions)), counts)
     items = np.concatenate([np.empty(0, dtype=np.int64), *positions])
     kept = items != excluded[queries]
     return np.stack([queries[kept], items[kept]])
