@@ -42,7 +42,12 @@ def outcomes(ranks: list[int | None], **changed: Any) -> pa.Table:
         hits = [f"i{39 - place:02d}" for place in range(10)]
         if rank is not None and rank <= 10:
             hits[rank - 1] = target
-        row = {"query_id": f"q{number}", "reference_id": "i00", "text": f"text {number}", "target_id": target}
+        row: dict[str, Any] = {
+            "query_id": f"q{number}",
+            "reference_id": "i00",
+            "text": f"text {number}",
+            "target_id": target,
+        }
         row |= {
             "category": "",
             "rank": rank,

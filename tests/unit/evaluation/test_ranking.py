@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,22 +13,22 @@ from hypothesis import strategies as st
 
 from cirray.errors import DataError
 from cirray.evaluation import NEVER, RankingTask, answer_ranks, rank, ranking, recalled_at, sieve
-from cirray.evaluation.exact import Floats, exact_scores
+from cirray.evaluation.exact import Floats, Ints, exact_scores
 
 DEPTH = 7
 
 
-def naive_order(task: RankingTask, query: int, among: Sequence[int] | None = None) -> list[int]:
-    """Sort the whole gallery, or some of it, in plain Python, by scores without rounding."""
+def naive_order(task: RankingTask, query: int) -> list[int]:
+    """Sort the whole gallery in plain Python, by scores without rounding."""
     scored = []
-    for position in range(len(task.gallery)) if among is None else among:
+    for position in range(len(task.gallery)):
         if position != task.excluded[query]:
             pairs = zip(task.queries[query].tolist(), task.gallery[position].tolist(), strict=True)
-            scored.append((-sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction()), int(position)))
+            scored.append((-sum((Fraction(a) * Fraction(b) for a, b in pairs), Fraction()), position))
     return [position for _, position in sorted(scored)]
 
 
-def naive_rank(order: list[int], answers: Sequence[int]) -> int:
+def naive_rank(order: list[int], answers: Ints) -> int:
     return next((place for place, position in enumerate(order, start=1) if position in answers), int(NEVER))
 
 
