@@ -47,8 +47,6 @@ def outcomes(ranks: list[int | None], **changed: Any) -> pa.Table:
             "reference_id": "i00",
             "text": f"text {number}",
             "target_id": target,
-        }
-        row |= {
             "category": "",
             "rank": rank,
             "precisions": [],
