@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cirray.errors import DataError
@@ -57,6 +57,7 @@ def task_of(generator: np.random.Generator, queries: Floats, gallery: Floats, la
 SIZES = {"queries": st.integers(1, 12), "items": st.integers(1, 70), "labels": st.integers(1, 8)}
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), tile=st.sampled_from([32, 64, 4096]), block=st.integers(1, 13), **SIZES)
 def test_whole_numbers_with_many_ties_rank_as_in_a_full_sort(
     seed: int, tile: int, block: int, queries: int, items: int, labels: int
@@ -70,6 +71,7 @@ def test_whole_numbers_with_many_ties_rank_as_in_a_full_sort(
         check(task, [naive_order(task, query) for query in range(queries)])
 
 
+@settings(deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     dim=st.sampled_from([1, 2, 17, 64]),
@@ -101,6 +103,7 @@ def test_products_that_cancel_in_float32_do_not_mislead() -> None:
     assert rank(task).ranks.tolist() == [3, 3]
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), **SIZES)
 def test_what_a_scorer_gives_is_taken_as_it_is(seed: int, queries: int, items: int, labels: int) -> None:
     generator = np.random.default_rng(seed)
