@@ -9,8 +9,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cirray.bundles import Bundle, BundleDetails, EvaluationRecord, explain, find_evaluation, save_evaluation
+from cirray.bundles import (
+    Bundle,
+    BundleDetails,
+    EvaluationRecord,
+    explain,
+    find_evaluation,
+    page_place,
+    save_evaluation,
+)
 from cirray.cli.display import Display
+from cirray.cli.pages import write_evaluation_page
 from cirray.config import Config, override, parse_mapping
 from cirray.datasets import PreparedDataset, world_of, write_world
 from cirray.errors import ConfigError
@@ -113,7 +122,7 @@ def evaluate_model(
 ) -> EvaluationRecord:
     """Evaluate a model on a split, by default of the dataset that it was trained on and under that one's protocol.
 
-    Measured once, kept for good.
+    Measured once, kept for good, with a page of queries beside the record.
     """
     artifact = open_model(root, model)
     data = open_dataset(root, dataset or artifact.details(BundleDetails).dataset)
@@ -123,6 +132,8 @@ def evaluate_model(
         record = found or save_evaluation(
             artifact, data, rules, evaluate(_open_told(artifact, display), data, split, rules, step)
         )
+        if not (found and page_place(artifact, record).exists()):
+            write_evaluation_page(artifact, data, record)
     if found:
         display.say("unchanged")
     return record
