@@ -33,7 +33,7 @@ class ImageReconstruction(Loss):
         L = (1/B) Σ_i ‖ decode(θ_i) − x_i ‖²
 
     θ (B, D) are the queries before they are normalised, x (B, D) the references' gallery vectors. The decoder belongs
-    to the loss and is no part of the bundle. Each worker's batch norm sees its own share of the batch.
+    to the loss and is no part of the bundle.
     """
 
     Config = ImageReconstructionConfig

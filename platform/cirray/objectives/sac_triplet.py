@@ -74,7 +74,8 @@ class SacTriplet(Loss):
         scores = torch.cat([each[:, None].expand(-1, count, -1) for count, each in wanted], dim=1)
         # The largest score with Gumbel noise on top is a draw by the scores' softmax. Other than `multinomial`, it
         # lets through what is no number, so that the loss shows it.
-        noise = -torch.empty_like(scores).exponential_().log()
         rows = torch.arange(len(queries), device=queries.device)
+        # Drawn for all rows, whoever has them, so that one worker draws what several draw together.
+        noise = -scores.new_empty(len(candidates), *scores.shape[1:]).exponential_().log()[rows + first]
         noise[rows, :, rows + first] = float("-inf")
         return (scores + noise).argmax(dim=2)

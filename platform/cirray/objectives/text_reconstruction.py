@@ -34,7 +34,7 @@ class TextReconstruction(Loss):
         L = (1/B) Σ_i ‖ decode(θ_i) − t_i ‖²
 
     θ (B, D) are the queries before they are normalised, t (B, T) the modification texts. The decoder belongs to the
-    loss and is no part of the bundle. Each worker's batch norm sees its own share of the batch.
+    loss and is no part of the bundle.
 
     Own choice: no gradient into t by default, since the paper's texts are frozen BERT vectors. RTIC's code, whose
     texts are learned, lets it through (`learn_target`).

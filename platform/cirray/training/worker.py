@@ -25,6 +25,7 @@ from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.rows import collect
 from cirray.training.trainee import Trainee, TrainingStep
+from cirray.training.validation import Validation
 from cirray.training.world import World
 
 TRIPLETS = "triplets"
@@ -42,12 +43,14 @@ class Assignment:
         dataset: place of the prepared dataset.
         vocabulary: of the run.
         board: where the first worker writes how far it is.
+        run: folder of the run.
     """
 
     config: RunConfig
     dataset: Location
     vocabulary: Vocabulary
     board: Any
+    run: Location
 
 
 def work(settings: dict[str, Assignment]) -> None:
@@ -58,7 +61,8 @@ def work(settings: dict[str, Assignment]) -> None:
     """
     assignment = settings["assignment"]
     config, world = assignment.config, _world()
-    data = _open_data(assignment)
+    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
+    data = _open_data(assignment, dataset)
     trainee = Trainee.build(config, assignment.vocabulary, data.steps, world.device)
     progress = Progress()
     if (checkpoint := ray.train.get_checkpoint()) is not None:
@@ -73,6 +77,8 @@ def work(settings: dict[str, Assignment]) -> None:
         progress=progress,
         on_progress=lambda made: _report(trainee, made, world),
         on_step=Writer(assignment.board) if world.rank == 0 else lambda step, steps, loss: None,
+        validate=_validation(assignment, dataset, world),
+        inspection=assignment.run,
     )
     data.pixels.close()
 
@@ -84,9 +90,13 @@ def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
     return wrapped
 
 
-def _open_data(assignment: Assignment) -> TrainingData:
+def _validation(assignment: Assignment, dataset: PreparedDataset, world: World) -> Validation | None:
+    config = assignment.config.training.validation
+    return Validation(config, dataset, assignment.vocabulary, world) if config is not None else None
+
+
+def _open_data(assignment: Assignment, dataset: PreparedDataset) -> TrainingData:
     config = assignment.config
-    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
     triplets = collect(ray.train.get_dataset_shard(TRIPLETS)) if uses_triplets(config) else None
     sampler = make_sampler(config, dataset, triplets)
     threads = max(1, usable_cores() // ray.train.get_context().get_local_world_size())
@@ -125,4 +135,6 @@ def _metrics(progress: Progress) -> dict[str, Any]:
     if steps := progress.partial.steps:
         return {**done, "loss": progress.partial.losses["total"] / steps}
     last = progress.history[-1]
-    return {**done, "loss": last.losses["total"], "triplets_per_s": last.triplets_per_s, "pixels": last.pixels}
+    validation = {f"validation/{name}": value for name, value in last.validation.items()}
+    speed = {"triplets_per_s": last.triplets_per_s, "pixels": last.pixels}
+    return {**done, "loss": last.losses["total"], **speed, **validation}
