@@ -17,7 +17,7 @@ Work = Callable[[World], dict[str, Any]]
 
 
 def run_workers(work: Work, size: int, folder: Path) -> list[dict[str, Any]]:
-    """Return what `work`, a function of a module, returns in each of `size` processes, in the order of their ranks."""
+    """Return what `work`, a function of a module, returns in each of `size` processes, by their ranks."""
     place = folder / f"{work.__name__}-{size}"
     place.mkdir()
     spawn(_worker, (work, size, str(place)), nprocs=size)

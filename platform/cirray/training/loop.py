@@ -9,7 +9,7 @@ from torch import nn
 
 from cirray.composers import Retriever
 from cirray.errors import ConfigError
-from cirray.recipes import RunConfig
+from cirray.recipes import RunConfig, ValidationConfig
 from cirray.storage import Location
 from cirray.training.data import TrainingData
 from cirray.training.epoch import Epoch, ProgressMade, StepDone
@@ -63,37 +63,39 @@ def fit(
     """
     world, progress = world or World(), progress or Progress()
     check_divisible(config.training.batch_size, world.size)
-    if config.training.validation is not None and validate is None:
+    validation = config.training.validation
+    if validation is not None and validate is None:
         raise ConfigError(
             "training.validation is set, and nothing was given that validates.", hint="Give fit a `validate`."
         )
     module = module or trainee.step
     stepper = Stepper(config, trainee, module, world)
     for number in range(len(progress.history), config.training.epochs):
-        if stops_early(config.training.validation, progress.history):
+        if stops_early(validation, progress.history):
             break
         module.train()
         progress = Epoch(config, data, stepper, number, progress, inspection).run(on_progress, on_step)
-        if validate is not None and _is_due(config, number):
-            progress = _validated(progress, validate, trainee)
+        last = number + 1 == config.training.epochs
+        if validate is not None and validation is not None and (last or (number + 1) % validation.every == 0):
+            progress = _validated(progress, validation, validate, trainee)
         _see_plateau(config, trainee, progress.history[-1])
         on_progress(progress)
     return progress
 
 
-def _is_due(config: RunConfig, number: int) -> bool:
-    validation = config.training.validation
-    return validation is not None and ((number + 1) % validation.every == 0 or number + 1 == config.training.epochs)
+def _validated(progress: Progress, validation: ValidationConfig, validate: Validate, trainee: Trainee) -> Progress:
+    """Return the progress with the metrics of the model that would be kept now.
 
-
-def _validated(progress: Progress, validate: Validate, trainee: Trainee) -> Progress:
-    """Return the progress with the metrics of the model that would be kept now."""
+    Raises:
+        ConfigError: the metric by which epochs are compared is not among them.
+    """
     started = time.perf_counter()
     trainee.step.eval()
     metrics = dict(validate(trainee.kept))
     report = progress.history[-1].model_copy(
         update={"validation": metrics, "validation_seconds": time.perf_counter() - started}
     )
+    score_of(validation, report)
     return progress.model_copy(update={"history": (*progress.history[:-1], report)})
 
 

@@ -56,7 +56,7 @@ def protocol_for(config: ValidationConfig, dataset: PreparedDataset) -> Protocol
     """Return the protocol of a validation.
 
     Raises:
-        ConfigError: the dataset has no split of that name.
+        ConfigError: the dataset has no split, or the protocol no metric, of that name.
         UnknownNameError: there is no protocol of that name.
     """
     protocol = protocols[config.protocol] if config.protocol is not None else protocol_of(dataset.reader)
@@ -67,7 +67,22 @@ def protocol_for(config: ValidationConfig, dataset: PreparedDataset) -> Protocol
             f"{', '.join(dataset.splits)}.",
             hint="Set it to one of these, or training.validation to null.",
         )
+    if config.metric not in (known := _metrics_of(protocol)):
+        raise ConfigError(
+            f"training.validation.metric is {config.metric!r}; the metrics of protocol {protocol.name!r} are "
+            f"{', '.join(known)}.",
+            hint="Set it to one of these.",
+        )
     return protocol
+
+
+def _metrics_of(protocol: Protocol) -> list[str]:
+    kinds = {
+        "R" if protocol.candidates is None else "accuracy": protocol.cutoffs,
+        "R_subset": protocol.subset_cutoffs,
+        "mAP": protocol.map_cutoffs,
+    }
+    return ["mean", *(f"{kind}@{cutoff}" for kind, cutoffs in kinds.items() for cutoff in cutoffs)]
 
 
 @dataclass(frozen=True)

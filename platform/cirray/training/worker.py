@@ -16,7 +16,7 @@ from torch import nn
 from cirray.cluster import usable_cores
 from cirray.datasets import PreparedDataset, open_source
 from cirray.encoders import Vocabulary
-from cirray.recipes import RunConfig
+from cirray.recipes import RunConfig, ValidationConfig
 from cirray.storage import Artifact, Location
 from cirray.training.board import Writer
 from cirray.training.checkpoint import load_checkpoint, save_checkpoint
@@ -24,6 +24,7 @@ from cirray.training.data import TrainingData, make_sampler, uses_triplets
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.rows import collect
+from cirray.training.stopping import best_epoch
 from cirray.training.trainee import Trainee, TrainingStep
 from cirray.training.validation import Validation
 from cirray.training.world import World
@@ -75,7 +76,7 @@ def work(settings: dict[str, Assignment]) -> None:
         module=_distributed(trainee.step, config),
         world=world,
         progress=progress,
-        on_progress=lambda made: _report(trainee, made, world),
+        on_progress=lambda made: _report(trainee, made, world, config.training.validation),
         on_step=Writer(assignment.board) if world.rank == 0 else lambda step, steps, loss: None,
         validate=_validation(assignment, dataset, world),
         inspection=assignment.run,
@@ -114,9 +115,9 @@ def _world() -> World:
     return world
 
 
-def _report(trainee: Trainee, progress: Progress, world: World) -> None:
+def _report(trainee: Trainee, progress: Progress, world: World, validation: ValidationConfig | None) -> None:
     """Report the progress; the first worker adds a checkpoint, without which Ray Train would keep no metrics."""
-    metrics = _metrics(progress)
+    metrics = _metrics(progress, validation)
     if world.rank:
         ray.train.report(metrics)
         return
@@ -130,11 +131,13 @@ def _report(trainee: Trainee, progress: Progress, world: World) -> None:
         )
 
 
-def _metrics(progress: Progress) -> dict[str, Any]:
+def _metrics(progress: Progress, validation: ValidationConfig | None) -> dict[str, Any]:
     done = {"epoch": len(progress.history), "step": progress.partial.steps}
     if steps := progress.partial.steps:
         return {**done, "loss": progress.partial.losses["total"] / steps}
     last = progress.history[-1]
-    validation = {f"validation/{name}": value for name, value in last.validation.items()}
+    metrics = {f"validation/{name}": value for name, value in last.validation.items()}
+    if validation is not None and (best := best_epoch(validation, progress.history)) is not None:
+        metrics["best_epoch"] = best.epoch
     speed = {"triplets_per_s": last.triplets_per_s, "pixels": last.pixels}
-    return {**done, "loss": last.losses["total"], **speed, **validation}
+    return {**done, "loss": last.losses["total"], **speed, **metrics}

@@ -34,18 +34,14 @@ def input_of(kind: str) -> Tensor:
 
 
 def outcome(layer: nn.Module, values: Tensor, rows: slice) -> dict[str, Any]:
-    """Return values, gradients and statistics of some rows of the batch; the loss is no mean, so that sums compare."""
+    """Return values, gradients and statistics of some rows; the loss is no mean, so that sums compare."""
     given = values[rows].clone().requires_grad_()
     made = layer(given)
     factors = torch.randn(values.shape, generator=torch.Generator().manual_seed(2))[rows]
     (made.pow(2) * factors).sum().backward()
     weights = {name: weight.grad for name, weight in layer.named_parameters()}
-    return {
-        "made": made.detach(),
-        "values": given.grad,
-        **weights,
-        **{k: v.clone() for k, v in layer.named_buffers()},
-    }
+    statistics = {name: value.clone() for name, value in layer.named_buffers()}
+    return {"made": made.detach(), "values": given.grad, **weights, **statistics}
 
 
 def work(world: World) -> dict[str, Any]:

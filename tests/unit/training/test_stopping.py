@@ -127,7 +127,7 @@ def test_plateaus_follow_the_metric() -> None:
 
 def test_a_metric_that_there_is_not_and_a_validation_without_a_judge_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"'R@7'; .* R@1, mean"):
-        fitted(run_of(ValidationConfig(metric="R@7", patience=1), schedule="plateau"), Judge(1, 2))
+        fitted(run_of(ValidationConfig(metric="R@7")), Judge(1, 2))
     run = run_of(ValidationConfig())
     with pytest.raises(ConfigError, match="validates"):
         fit(run, cast(TrainingData, OneStep()), Trainee.build(run, VOCABULARY, 1, CPU))
