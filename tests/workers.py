@@ -16,16 +16,23 @@ from cirray.training.world import World
 Work = Callable[[World], dict[str, Any]]
 
 
-def run_workers(work: Work, size: int, folder: Path) -> list[dict[str, Any]]:
-    """Return what `work`, a function of a module, returns in each of `size` processes, by their ranks."""
-    place = folder / f"{work.__name__}-{size}"
-    place.mkdir()
-    spawn(_worker, (work, size, str(place)), nprocs=size)
-    return [torch.load(place / f"{rank}.pt", weights_only=True) for rank in range(size)]
+def run_workers(work: Work, folder: Path, sizes: tuple[int, ...] = (2,)) -> dict[int, list[dict[str, Any]]]:
+    """Return what `work`, a function of a module, returns in each of so many processes, by their ranks.
+
+    For each of `sizes` in turn; the smaller ones are some of the processes of the largest, which start but once.
+    """
+    spawn(_worker, (work, sizes, str(folder)), nprocs=max(sizes))
+    return {
+        size: [torch.load(folder / f"{rank}-of-{size}.pt", weights_only=True) for rank in range(size)]
+        for size in sizes
+    }
 
 
-def _worker(rank: int, work: Work, size: int, folder: str) -> None:
+def _worker(rank: int, work: Work, sizes: tuple[int, ...], folder: str) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", store=FileStore(f"{folder}/store", size), rank=rank, world_size=size)
-    torch.save(work(World(rank, size)), f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    for size in sizes:
+        if rank < size:
+            store = FileStore(f"{folder}/store-{size}", size)
+            dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+            torch.save(work(World(rank, size)), f"{folder}/{rank}-of-{size}.pt")
+            dist.destroy_process_group()

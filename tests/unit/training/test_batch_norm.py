@@ -52,7 +52,7 @@ def work(world: World) -> dict[str, Any]:
 
 
 def test_two_workers_compute_what_one_does_with_the_whole_batch(tmp_path: Path) -> None:
-    shares = run_workers(work, 2, tmp_path)
+    shares = run_workers(work, tmp_path)[2]
     for kind in SHAPES:
         expected = outcome(layer_of(kind), input_of(kind), slice(None))
         ours = [share[kind] for share in shares]

@@ -91,7 +91,7 @@ def test_it_is_what_evaluation_says_of_the_bundle(composer: str, dataset: Prepar
 
 def test_two_workers_see_what_one_sees(dataset: PreparedDataset, tmp_path: Path) -> None:
     expected = {composer: metrics_of(composer, World(), dataset) for composer in COMPOSERS}
-    found = run_workers(work, 2, tmp_path)
+    found = run_workers(work, tmp_path)[2]
     assert found[0] == found[1]
     for composer in COMPOSERS:
         assert found[0][composer] == pytest.approx(expected[composer])

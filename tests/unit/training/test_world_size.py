@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
@@ -25,7 +24,7 @@ from cirray.training.data import TrainingData
 from cirray.training.loop import fit
 from cirray.training.trainee import Trainee
 from cirray.training.world import CPU, World
-from tests.workers import Work, run_workers
+from tests.workers import run_workers
 
 TRIPLETS, ITEMS, STEPS = 48, 20, 3
 WORDS = tuple("abcde")
@@ -92,24 +91,22 @@ def outcome(run: RunConfig, world: World) -> dict[str, Any]:
     return {"losses": losses, "norms": norms, "statistics": statistics}
 
 
-def with_dropout(world: World) -> dict[str, Any]:
-    return outcome(tirg(), world)
+def parts() -> RunConfig:
+    return tirg("training.micro_batch=2", "training.batch_statistics=frozen")
 
 
-def with_discriminator(world: World) -> dict[str, Any]:
-    return outcome(sac(), world)
+RUNS = {"batch norm, dropout and drawn negatives": tirg, "discriminator": sac, "micro-batches": parts}
 
 
-def in_parts(world: World) -> dict[str, Any]:
-    return outcome(tirg("training.micro_batch=2", "training.batch_statistics=frozen"), world)
+def outcomes(world: World) -> dict[str, Any]:
+    return {name: outcome(run(), world) for name, run in RUNS.items()}
 
 
-@pytest.mark.parametrize("work", [with_dropout, with_discriminator, in_parts])
-def test_one_two_and_four_workers_come_to_the_same_losses(work: Work, tmp_path: Path) -> None:
-    alone = work(World())
-    for size in (2, 4):
-        found = run_workers(work, size, tmp_path)
-        assert all(each["losses"] == found[0]["losses"] for each in found), "every worker reports for all"
+def test_one_two_and_four_workers_come_to_the_same_losses(tmp_path: Path) -> None:
+    alone = outcomes(World())
+    for found in run_workers(outcomes, tmp_path, sizes=(2, 4)).values():
+        for name in RUNS:
+            assert all(each[name]["losses"] == found[0][name]["losses"] for each in found), "each reports for all"
         torch.testing.assert_close(found[0], alone, rtol=2e-4, atol=2e-5)
 
 
@@ -122,4 +119,4 @@ def test_the_draws_matter_so_that_equal_losses_say_something() -> None:
 
 def test_an_undivided_batch_and_one_in_parts_come_to_the_same_losses() -> None:
     whole = outcome(tirg("training.batch_statistics=frozen"), World())
-    torch.testing.assert_close(in_parts(World()), whole, rtol=2e-4, atol=2e-5)
+    torch.testing.assert_close(outcome(parts(), World()), whole, rtol=2e-4, atol=2e-5)
