@@ -18,7 +18,7 @@ maps and vectors, without a graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any, TypeVar, cast
@@ -87,13 +87,13 @@ class CachedView(View):
             part._autocast = self._autocast
         return parts
 
-    def _these(self, rows: slice) -> Any:
+    def _these(self, rows: slice) -> AbstractContextManager[None]:
         return self._rows.of(self._rows.first + rows.start, rows.stop - rows.start, self._rows.whole)
 
 
 def _slices(count: int, size: int) -> Iterator[slice]:
-    """Yield runs that make up `count`, of nearly equal lengths: a rest of one would have no variance."""
-    number = -(-count // size)
+    """Yield runs that make up `count`, of nearly equal lengths; none is of one row alone, which has no variance."""
+    number = min(-(-count // size), max(1, count // 2))
     ends = [count * place // number for place in range(number + 1)]
     return (slice(*pair) for pair in pairwise(ends))
 

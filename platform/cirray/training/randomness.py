@@ -20,5 +20,6 @@ def step_seed(seed: int, epoch: int, step: int, stream: int = DROPOUT) -> int:
         step: of the epoch, from 0.
         stream: what for.
     """
+    # The zero was the rank of the worker once: what one worker draws stays what it was.
     sequence = np.random.SeedSequence([seed, epoch, step, 0, stream])
     return int(sequence.generate_state(1, np.uint64)[0] >> 1)

@@ -22,6 +22,9 @@ from cirray.evaluation.ranking import Floats
 from cirray.recipes import ValidationConfig
 from cirray.training.world import World
 
+AT_ONCE = 128
+"""Pictures that a worker encodes at once."""
+
 
 class Validation:
     """Says how well a model retrieves on a split, by the dataset's own protocol or another.
@@ -126,19 +129,19 @@ class _InTraining:
     @torch.no_grad()
     def _unit_vectors(self, count: int, encode: Callable[[slice], Tensor]) -> Floats:
         """Return the vectors of `count` rows, of which each worker encodes as many as the others."""
-        size, rank = self.world.size, self.world.rank
-        share = -(-count // size)
-        # The last workers repeat rows rather than have none.
-        first = min(rank * share, count - min(share, count))
-        own = F.normalize(encode(slice(first, first + share)).float(), dim=1)
-        if size == 1:
-            return np.asarray(own.cpu().numpy(), dtype=np.float32)
-        everyone = [torch.empty_like(own) for _ in range(size)]
-        dist.all_gather(everyone, own.contiguous())
+        share = -(-count // self.world.size)
+        # The last workers repeat rows rather than have fewer.
+        starts = [min(rank * share, count - share) for rank in range(self.world.size)]
+        first = starts[self.world.rank]
+        pieces = [slice(start, min(start + AT_ONCE, first + share)) for start in range(first, first + share, AT_ONCE)]
+        own = F.normalize(torch.cat([encode(rows).float() for rows in pieces]), dim=1)
+        everyone = [own]
+        if len(starts) > 1:
+            everyone = [torch.empty_like(own) for _ in starts]
+            dist.all_gather(everyone, own)
         vectors = np.empty((count, own.shape[1]), dtype=np.float32)
-        for other, rows in enumerate(everyone):
-            start = min(other * share, count - min(share, count))
-            vectors[start : start + len(rows)] = rows.cpu().numpy()
+        for start, rows in zip(starts, everyone, strict=True):
+            vectors[start : start + share] = rows.cpu().numpy()
         return vectors
 
     def _tensor(self, values: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Tensor:
