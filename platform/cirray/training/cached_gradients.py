@@ -9,7 +9,7 @@ Gao et al., "Scaling Deep Contrastive Learning Batch Size under Memory Limited S
 By the chain rule the weights' gradients are those of the undivided batch. Both runs of a part start from the random
 state in which the undivided batch would have come to the same value, and dropout is drawn for the whole batch
 (`whole_batch`), so that this holds for what is drawn, too. It does not hold where a row of a part depends on the
-other rows of the whole batch, which only batch norm does, and for dropout that torch draws within a recurrent network.
+other rows of the whole batch, which only batch norm does, nor for what torch drops within a recurrent network.
 
 Besides the graph of one part, memory holds for this worker's whole share what the model gives out on the way: feature
 maps and vectors, without a graph.

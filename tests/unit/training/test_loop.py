@@ -147,7 +147,7 @@ REMEMBERING = {
 
 @pytest.mark.parametrize("settings", REMEMBERING.values(), ids=REMEMBERING)
 def test_whatever_a_run_remembers_goes_on_from_a_checkpoint(tmp_path: Path, settings: tuple[str, ...]) -> None:
-    run = config("training.checkpoint_every_steps=1", "training.learning_rate=0.3", "training.epochs=4", *settings)
+    run = config("training.checkpoint_every_steps=1", "training.learning_rate=0.02", "training.epochs=4", *settings)
     undisturbed = trainee(run)
     whole = train(run, undisturbed)
     first = trainee(run)
