@@ -169,8 +169,6 @@ def test_a_plateau_goes_on_from_what_was_saved_of_it() -> None:
         opened.load_state_dict(saved.state_dict())
     for value in VALUES[4:]:
         second[2].see(value)
-    for place in (0, 1):
-        assert [group["lr"] for group in second[place].param_groups] == [
-            group["lr"] for group in whole[place].param_groups
-        ]
+    for optimizer, expected in ((second[0], whole[0]), (second[1], whole[1])):
+        assert [group["lr"] for group in optimizer.param_groups] == [group["lr"] for group in expected.param_groups]
     assert second[3].base_lrs == whole[3].base_lrs
