@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from cirray.errors import StorageError
@@ -56,9 +57,9 @@ def save_for_inspection(
     }
     note = {"reason": reason, "examples": [asdict(example) for example in examples]}
     try:
-        (folder / f"{name}.safetensors").write(
-            safetensors.torch.save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
-        )
+        # Copies, since references and targets are cut from one piece of memory, which safetensors refuses.
+        copies = {key: tensor.cpu().clone(memory_format=torch.contiguous_format) for key, tensor in tensors.items()}
+        (folder / f"{name}.safetensors").write(safetensors.torch.save(copies))
         (folder / f"{name}.json").write(json.dumps(note, indent=1, ensure_ascii=False).encode())
     except StorageError as error:
         _LOG.warning("The batch could not be kept for inspection: %s", error)
