@@ -25,7 +25,7 @@ class DivergenceWatch:
     Attributes:
         factor: how many times the lowest loss is too much; None for never.
         patience: steps in a row.
-        losses: names of the losses that count.
+        losses: names of the losses that count; None before the first step.
         first: loss of the first step.
         lowest: loss so far.
         above: steps in a row in which it was too much.
@@ -33,7 +33,7 @@ class DivergenceWatch:
 
     factor: float | None
     patience: int
-    losses: tuple[str, ...] = ()
+    losses: tuple[str, ...] | None = None
     first: float = math.inf
     lowest: float = math.inf
     above: int = 0
@@ -70,7 +70,7 @@ class DivergenceWatch:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put back what it had seen; the limits stay as they are."""
-        self.losses = tuple(state["losses"])
+        self.losses = tuple(state["losses"]) if state["losses"] is not None else None
         self.first, self.lowest, self.above = state["first"], state["lowest"], state["above"]
 
 

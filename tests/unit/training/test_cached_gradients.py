@@ -61,8 +61,9 @@ def in_parts(step: TrainingStep, rows: BatchRows, batch: Batch, size: int) -> tu
 
 
 def check_equal(found: tuple[Tensor, Gradients], expected: tuple[Tensor, Gradients]) -> None:
+    # Sums in another order are off by up to 1.2e-5 for some losses, where the undivided batch is only reordered.
     largest = max(1.0, *(gradient.abs().max().item() for gradient in expected[1].values()))
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * largest)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=3e-5 * largest)
 
 
 def config_of(name: str) -> LossConfig:
