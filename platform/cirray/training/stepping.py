@@ -96,7 +96,8 @@ class Stepper:
     def _judge(
         self, total: Tensor, parts: dict[str, Tensor], epoch: int, step: int
     ) -> tuple[float, dict[str, Tensor]]:
-        losses = {"total": total.detach(), **parts}
+        # Copies: a learned scale among them is about to change in its place.
+        losses = {name: value.detach().clone() for name, value in {"total": total, **parts}.items()}
         if self.world.size > 1:
             losses = _mean_over_workers(losses)
         loss = finite("loss", losses["total"], epoch, step)
