@@ -14,6 +14,7 @@ from cirray.training.progress import Progress
 from cirray.training.trainee import Trainee
 
 WEIGHTS = "model.safetensors"
+AVERAGE = "average.safetensors"
 STATE = "training.pt"
 PROGRESS = "progress.json"
 
@@ -21,12 +22,9 @@ PROGRESS = "progress.json"
 def save_checkpoint(folder: Path, trainee: Trainee, progress: Progress) -> None:
     """Write a checkpoint into `folder`, which exists and is empty."""
     safetensors.torch.save_model(trainee.step.model, str(folder / WEIGHTS))
-    state = {
-        "objective": trainee.step.objective.state_dict(),
-        "optimizer": trainee.optimizer.state_dict(),
-        "schedule": trainee.schedule.state_dict(),
-    }
-    torch.save(state, folder / STATE)
+    if trainee.average is not None:
+        safetensors.torch.save_model(trainee.average.model, str(folder / AVERAGE))
+    torch.save(trainee.state_dict(), folder / STATE)
     (folder / PROGRESS).write_text(progress.model_dump_json(indent=1))
 
 
@@ -37,26 +35,29 @@ def load_checkpoint(folder: Path, trainee: Trainee) -> Progress:
         TrainingError: it is cut short, or of another run.
     """
     progress = load_progress(folder)
-    load_weights(folder, trainee.step.model)
+    _load(folder, WEIGHTS, trainee.step.model)
+    if trainee.average is not None:
+        _load(folder, AVERAGE, trainee.average.model)
     try:
         # By way of the CPU: the tensors remember the device that they were saved on, which need not be here.
-        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-        trainee.step.objective.load_state_dict(state["objective"])
-        trainee.optimizer.load_state_dict(state["optimizer"])
-        trainee.schedule.load_state_dict(state["schedule"])
+        trainee.load_state_dict(torch.load(folder / STATE, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises whatever its parser stumbles over: IndexError, EOFError, …
         raise _unusable(folder, error) from error
     return progress
 
 
 def load_weights(folder: Path, model: Retriever) -> None:
-    """Put the weights of the checkpoint in `folder` into `model`, without what only training needs.
+    """Put the weights of the checkpoint in `folder` into `model`, their average where the run keeps one.
 
     Raises:
         TrainingError: the checkpoint is cut short, or of another model.
     """
+    _load(folder, AVERAGE if (folder / AVERAGE).exists() else WEIGHTS, model)
+
+
+def _load(folder: Path, name: str, model: Retriever) -> None:
     try:
-        safetensors.torch.load_model(model, str(folder / WEIGHTS))
+        safetensors.torch.load_model(model, str(folder / name))
     except Exception as error:  # as above
         raise _unusable(folder, error) from error
 

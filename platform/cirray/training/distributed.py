@@ -33,6 +33,7 @@ from cirray.training.rows import triplet_rows
 from cirray.training.sampling import check_divisible
 from cirray.training.scaling import Scaling
 from cirray.training.trainee import Trainee
+from cirray.training.validation import protocol_for
 from cirray.training.worker import TRIPLETS, Assignment, work
 
 NUM_CHECKPOINTS = 1
@@ -81,6 +82,8 @@ def train(
         bundle = Artifact.open(shelf.version(identity), shelf.kind)
     else:
         check_divisible(config.training.batch_size, scaling.workers)
+        if config.training.validation is not None:
+            protocol_for(config.training.validation, dataset)
         sampler = make_sampler(config, dataset)
         # In a worker, a batch that is larger than the data would count as a failure.
         sampler.steps(config.training.batch_size)
@@ -122,7 +125,9 @@ def _fit(
         trainer = TorchTrainer(
             work,
             train_loop_config={
-                "assignment": Assignment(config, dataset.artifact.place, vocabulary, board),
+                "assignment": Assignment(
+                    config, dataset.artifact.place, vocabulary, board, root.runs() / _run_name(config, identity)
+                ),
             },
             torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo", timeout_s=scaling.timeout_s),
             scaling_config=ray.train.ScalingConfig(
@@ -144,11 +149,15 @@ def _fit(
         return checkpoint
 
 
+def _run_name(config: RunConfig, identity: str) -> str:
+    return f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}"
+
+
 def _run_config(root: Root, config: RunConfig, scaling: Scaling, identity: str) -> ray.train.RunConfig:
     runs = root.runs()
     callbacks: list[Any] = [GiveUp()]  # Ray's annotation is that of its former callbacks
     return ray.train.RunConfig(
-        name=f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}",
+        name=_run_name(config, identity),
         storage_path=runs.path,
         storage_filesystem=runs.filesystem,
         checkpoint_config=ray.train.CheckpointConfig(num_to_keep=NUM_CHECKPOINTS),
@@ -201,7 +210,13 @@ def _bundle(
         details={
             "dataset": f"{dataset.name}@{dataset.artifact.version}",
             "scaling": scaling.model_dump(mode="json"),
-            "metrics": {f"loss ({name})": value for name, value in progress.history[-1].losses.items()},
+            "metrics": _metrics(progress.history[-1]),
             "history": [report.model_dump(mode="json") for report in progress.history],
         },
     )
+
+
+def _metrics(last: EpochReport) -> dict[str, float]:
+    """Return what a run came to, for its bundle, by names that people understand."""
+    losses = {f"loss ({name})": value for name, value in last.losses.items()}
+    return losses | {f"validation {name}": value for name, value in last.validation.items()}

@@ -16,7 +16,7 @@ from torch import nn
 from cirray.cluster import usable_cores
 from cirray.datasets import PreparedDataset, open_source
 from cirray.encoders import Vocabulary
-from cirray.recipes import RunConfig
+from cirray.recipes import RunConfig, ValidationConfig
 from cirray.storage import Artifact, Location
 from cirray.training.board import Writer
 from cirray.training.checkpoint import load_checkpoint, save_checkpoint
@@ -25,7 +25,9 @@ from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.reach import unreached
 from cirray.training.rows import collect
+from cirray.training.stopping import best_epoch
 from cirray.training.trainee import Trainee, TrainingStep
+from cirray.training.validation import Validation
 from cirray.training.world import World
 
 TRIPLETS = "triplets"
@@ -43,12 +45,14 @@ class Assignment:
         dataset: place of the prepared dataset.
         vocabulary: of the run.
         board: where the first worker writes how far it is.
+        run: folder of the run.
     """
 
     config: RunConfig
     dataset: Location
     vocabulary: Vocabulary
     board: Any
+    run: Location
 
 
 def work(settings: dict[str, Assignment]) -> None:
@@ -59,7 +63,8 @@ def work(settings: dict[str, Assignment]) -> None:
     """
     assignment = settings["assignment"]
     config, world = assignment.config, _world()
-    data = _open_data(assignment)
+    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
+    data = _open_data(assignment, dataset)
     trainee = Trainee.build(config, assignment.vocabulary, data.steps, world.device)
     progress = Progress()
     if (checkpoint := ray.train.get_checkpoint()) is not None:
@@ -72,17 +77,20 @@ def work(settings: dict[str, Assignment]) -> None:
         module=_distributed(trainee.step, config, world),
         world=world,
         progress=progress,
-        on_progress=lambda made: _report(trainee, made, world),
+        on_progress=lambda made: _report(trainee, made, world, config.training.validation),
         on_step=Writer(assignment.board) if world.rank == 0 else lambda step, steps, loss: None,
+        validate=_validation(assignment, dataset, world),
+        inspection=assignment.run,
     )
     data.pixels.close()
 
 
 def _distributed(step: TrainingStep, config: RunConfig, world: World) -> nn.Module:
     # Looking for weights without a gradient takes time in every step: only where there are some. A loss that counts
-    # in some epochs only leaves some in the others.
+    # in some epochs only leaves some in the others. Where batches go through in parts, no one is asked to look.
     some = any(loss.first_epoch > 1 or loss.last_epoch is not None for loss in config.objective.values())
-    if world.size > 1 and not some:
+    share = config.training.batch_size // world.size
+    if world.size > 1 and not some and (config.training.micro_batch or share) >= share:
         left_out = unreached(step, config, world)
         some = bool(left_out)
         if some and world.rank == 0:
@@ -91,9 +99,13 @@ def _distributed(step: TrainingStep, config: RunConfig, world: World) -> nn.Modu
     return wrapped
 
 
-def _open_data(assignment: Assignment) -> TrainingData:
+def _validation(assignment: Assignment, dataset: PreparedDataset, world: World) -> Validation | None:
+    config = assignment.config.training.validation
+    return Validation(config, dataset, assignment.vocabulary, world) if config is not None else None
+
+
+def _open_data(assignment: Assignment, dataset: PreparedDataset) -> TrainingData:
     config = assignment.config
-    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
     triplets = collect(ray.train.get_dataset_shard(TRIPLETS)) if uses_triplets(config) else None
     sampler = make_sampler(config, dataset, triplets)
     threads = max(1, usable_cores() // ray.train.get_context().get_local_world_size())
@@ -111,9 +123,9 @@ def _world() -> World:
     return world
 
 
-def _report(trainee: Trainee, progress: Progress, world: World) -> None:
+def _report(trainee: Trainee, progress: Progress, world: World, validation: ValidationConfig | None) -> None:
     """Report the progress; the first worker adds a checkpoint, without which Ray Train would keep no metrics."""
-    metrics = _metrics(progress)
+    metrics = _metrics(progress, validation)
     if world.rank:
         ray.train.report(metrics)
         return
@@ -127,9 +139,13 @@ def _report(trainee: Trainee, progress: Progress, world: World) -> None:
         )
 
 
-def _metrics(progress: Progress) -> dict[str, Any]:
+def _metrics(progress: Progress, validation: ValidationConfig | None) -> dict[str, Any]:
     done = {"epoch": len(progress.history), "step": progress.partial.steps}
     if steps := progress.partial.steps:
         return {**done, "loss": progress.partial.losses["total"] / steps}
     last = progress.history[-1]
-    return {**done, "loss": last.losses["total"], "triplets_per_s": last.triplets_per_s, "pixels": last.pixels}
+    metrics = {f"validation/{name}": value for name, value in last.validation.items()}
+    if validation is not None and (best := best_epoch(validation, progress.history)) is not None:
+        metrics["best_epoch"] = best.epoch
+    speed = {"triplets_per_s": last.triplets_per_s, "pixels": last.pixels}
+    return {**done, "loss": last.losses["total"], **speed, **metrics}

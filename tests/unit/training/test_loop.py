@@ -137,6 +137,49 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights_and_metrics(tmp_path:
     assert all(torch.equal(value, expected[key]) for key, value in weights(second).items())
 
 
+REMEMBERING = {
+    "average": ("training.ema_decay=0.5",),
+    "plateau": ("training.schedule=plateau", "training.plateau_patience=0", "training.decay=0.5"),
+    "parts": ("training.micro_batch=5", "training.batch_statistics=micro-batch"),
+    "frozen statistics": ("training.batch_statistics=frozen",),
+}
+
+
+@pytest.mark.parametrize("settings", REMEMBERING.values(), ids=REMEMBERING)
+def test_whatever_a_run_remembers_goes_on_from_a_checkpoint(tmp_path: Path, settings: tuple[str, ...]) -> None:
+    run = config("training.checkpoint_every_steps=1", "training.learning_rate=0.02", "training.epochs=4", *settings)
+    undisturbed = trainee(run)
+    whole = train(run, undisturbed)
+    first = trainee(run)
+
+    def save(progress: Progress) -> None:
+        if (len(progress.history), progress.partial.steps) == (2, 1):
+            save_checkpoint(tmp_path, first, progress)
+
+    fit(run, data(run), first, on_progress=save)
+    second = trainee(override(run, ["seed=7"]))
+    history = train(run, second, load_checkpoint(tmp_path, second))
+    assert [report.losses for report in history] == [report.losses for report in whole]
+    assert [report.learning_rates for report in history] == [report.learning_rates for report in whole]
+    expected = undisturbed.kept.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in second.kept.state_dict().items())
+    assert second.watch == undisturbed.watch
+    assert second.watch.lowest < second.watch.first
+
+
+def test_the_average_is_what_is_kept(tmp_path: Path) -> None:
+    run = config("training.ema_decay=0.5")
+    learner = trainee(run)
+    train(run, learner)
+    save_checkpoint(tmp_path, learner, Progress())
+    opened = trainee(config()).step.model
+    load_weights(tmp_path, opened)
+    assert learner.average is not None
+    average, last = learner.average.model.state_dict(), learner.step.model.state_dict()
+    assert all(torch.equal(value, average[key]) for key, value in opened.state_dict().items())
+    assert not torch.equal(average["composer.project.bias"], last["composer.project.bias"])
+
+
 @pytest.mark.parametrize(("every", "expected"), [("null", []), ("1", [1, 2]), ("2", [2]), ("3", []), ("9", [])])
 def test_checkpoints_come_every_so_many_steps_and_at_the_end_of_each_epoch(every: str, expected: list[int]) -> None:
     run = config(f"training.checkpoint_every_steps={every}", "training.epochs=2")
@@ -291,14 +334,13 @@ def test_workers_that_cannot_share_the_batch_are_refused() -> None:
         fit(run, data(run), trainee(run), world=World(size=3))
 
 
-def test_seeds_differ_by_seed_epoch_step_rank_and_stream() -> None:
+def test_seeds_differ_by_seed_epoch_step_and_stream() -> None:
     seeds = {
-        step_seed(seed, epoch, step, rank, stream)
+        step_seed(seed, epoch, step, stream)
         for seed in (0, 1, 2**62)
         for epoch in range(4)
         for step in range(6)
-        for rank in range(4)
         for stream in range(2)
     }
-    assert len(seeds) == 3 * 4 * 6 * 4 * 2
+    assert len(seeds) == 3 * 4 * 6 * 2
     assert all(0 <= seed < 2**63 for seed in seeds)
