@@ -13,6 +13,7 @@ from cirray.composers import ModelConfig
 from cirray.config import Choice, Config, chosen_from
 from cirray.errors import ConfigError
 from cirray.objectives import LossConfig, losses
+from cirray.recipes.keeping import KeepConfig
 from cirray.registry import Registry
 
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -49,6 +50,7 @@ class TrainingConfig(Config):
             the first has 1/n of it.
         gradient_clip: largest norm of the gradient; null for none.
         checkpoint_every_steps: steps between checkpoints within an epoch; null for one at each epoch's end only.
+        keep: which checkpoints are kept.
     """
 
     epochs: int = Field(10, ge=1)
@@ -73,6 +75,7 @@ class TrainingConfig(Config):
     warmup: float = Field(0.05, ge=0, lt=1)
     gradient_clip: float | None = Field(1.0, gt=0)
     checkpoint_every_steps: int | None = Field(None, ge=1)
+    keep: KeepConfig = KeepConfig()
 
 
 class RunConfig(Config):

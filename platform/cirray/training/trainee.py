@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,20 @@ class TrainingStep(nn.Module):
         return loss.total, loss.parts
 
 
+class Part(Protocol):
+    """Something with a state that a run goes on from."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the state: tensors and plain values, nested as it likes."""
+
+    def load_state_dict(self, state: Any, /) -> object:
+        """Put back what `state_dict` returned."""
+
+
+MODEL = "model"
+"""The part of a trainee that a bundle is made of."""
+
+
 @dataclass(frozen=True)
 class Trainee:
     """A training step with its optimiser and learning-rate schedule."""
@@ -50,3 +66,26 @@ class Trainee:
         step = TrainingStep(model, objective).to(memory_format=torch.channels_last).to(device)
         optimizer = make_optimizer(model.image_encoder, step, config.training)
         return cls(step, optimizer, make_schedule(optimizer, config.training, steps_in_epoch))
+
+    def parts(self) -> dict[str, Part]:
+        """Return all that has a state, by name: all of it is in every checkpoint and comes back from it."""
+        return {
+            MODEL: self.step.model,
+            "objective": self.step.objective,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+        }
+
+    def state_dict(self) -> dict[str, Mapping[str, Any]]:
+        """Return the state of all parts by their names."""
+        return {name: part.state_dict() for name, part in self.parts().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put back what `state_dict` returned.
+
+        Raises:
+            KeyError: the state of a part is missing.
+            Exception: whatever a part raises at a state that does not fit it.
+        """
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
+from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device, prepare_model
 from torch import nn
 
 from cirray.cluster import usable_cores
 from cirray.datasets import PreparedDataset, open_source
 from cirray.encoders import Vocabulary
+from cirray.errors import TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
-from cirray.training.board import Writer
-from cirray.training.checkpoint import load_checkpoint, save_checkpoint
+from cirray.storage.lease import check_lease
+from cirray.training.board import Teller, Writer
+from cirray.training.checkpoint import Snapshot, load_checkpoint
+from cirray.training.checkpoints import Checkpoints
 from cirray.training.data import TrainingData, make_sampler, uses_triplets
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.rows import collect
+from cirray.training.saving import Saver
 from cirray.training.trainee import Trainee, TrainingStep
 from cirray.training.world import World
 
@@ -34,6 +37,32 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Claim:
+    """The right to write a run's checkpoints, which one driver at a time has.
+
+    Attributes:
+        lease: place of its file.
+        owner: who has it.
+    """
+
+    lease: Location
+    owner: str
+
+    def check(self) -> None:
+        """Make sure that the right is still there.
+
+        Raises:
+            TrainingError: another driver has it, or it is not seen from here.
+            StorageError: the lease cannot be read.
+        """
+        if not check_lease(self.lease, self.owner):
+            raise TrainingError(
+                f"{self.lease} is not held by this run's driver any more, or is on a disk of another machine.",
+                hint="Let one driver train a run at a time, and give a root that all nodes reach, such as s3://….",
+            )
+
+
+@dataclass(frozen=True)
 class Assignment:
     """What a worker is told.
 
@@ -41,12 +70,16 @@ class Assignment:
         config: of the run.
         dataset: place of the prepared dataset.
         vocabulary: of the run.
-        board: where the first worker writes how far it is.
+        checkpoints: of the run.
+        claim: to them.
+        board: where workers write how far they are.
     """
 
     config: RunConfig
     dataset: Location
     vocabulary: Vocabulary
+    checkpoints: Checkpoints
+    claim: Claim
     board: Any
 
 
@@ -58,23 +91,48 @@ def work(settings: dict[str, Assignment]) -> None:
     """
     assignment = settings["assignment"]
     config, world = assignment.config, _world()
-    data = _open_data(assignment)
+    assignment.claim.check()
+    data = _open_data(config, assignment.dataset, assignment.vocabulary)
     trainee = Trainee.build(config, assignment.vocabulary, data.steps, world.device)
-    progress = Progress()
-    if (checkpoint := ray.train.get_checkpoint()) is not None:
-        with checkpoint.as_directory() as folder:
-            progress = load_checkpoint(Path(folder), trainee)
-    fit(
-        config,
-        data,
-        trainee,
-        module=_distributed(trainee.step, config),
-        world=world,
-        progress=progress,
-        on_progress=lambda made: _report(trainee, made, world),
-        on_step=Writer(assignment.board) if world.rank == 0 else lambda step, steps, loss: None,
-    )
+    progress = _resume(assignment, trainee, world)
+
+    def save(snapshot: Snapshot) -> None:
+        assignment.checkpoints.save(snapshot, assignment.claim.check)
+
+    with Saver(save, Teller(assignment.board)) as saver:
+
+        def on_progress(made: Progress) -> None:
+            if world.rank == 0:
+                saver(lambda: Snapshot.of(trainee, made))
+            if not made.partial.steps:
+                ray.train.report(_metrics(made))
+
+        fit(
+            config,
+            data,
+            trainee,
+            module=_distributed(trainee.step, config),
+            world=world,
+            progress=progress,
+            on_progress=on_progress,
+            on_step=Writer(assignment.board, world.size) if world.rank == 0 else lambda step, steps, loss: None,
+        )
     data.pixels.close()
+
+
+def _resume(assignment: Assignment, trainee: Trainee, world: World) -> Progress:
+    """Put the newest checkpoint that is whole into the trainee; the first worker decides which it is."""
+    checkpoints, say = assignment.checkpoints, Teller(assignment.board)
+    found = None
+    if world.rank == 0:
+        found = checkpoints.newest(lambda checkpoint: load_checkpoint(checkpoint, trainee), say)
+    name = broadcast_from_rank_zero(found[0] if found else None)
+    if name is None:
+        return Progress()
+    if found is None:
+        return load_checkpoint(checkpoints.open(name), trainee)
+    say(f"going on from checkpoint {name} with {world.size} workers")
+    return found[1]
 
 
 def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
@@ -84,16 +142,15 @@ def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
     return wrapped
 
 
-def _open_data(assignment: Assignment) -> TrainingData:
-    config = assignment.config
-    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
+def _open_data(config: RunConfig, place: Location, vocabulary: Vocabulary) -> TrainingData:
+    dataset = PreparedDataset(Artifact.open(place, "dataset"))
     triplets = collect(ray.train.get_dataset_shard(TRIPLETS)) if uses_triplets(config) else None
     sampler = make_sampler(config, dataset, triplets)
     threads = max(1, usable_cores() // ray.train.get_context().get_local_world_size())
     preprocessing = config.model.preprocessing
     pixels = open_source(dataset, preprocessing.size, config.training.pixels, fit=preprocessing.fit, threads=threads)
     _LOG.info("Pixels of %s come from a %s.", dataset.name, pixels.kind)
-    return TrainingData(config, sampler, assignment.vocabulary, pixels)
+    return TrainingData(config, sampler, vocabulary, pixels)
 
 
 def _world() -> World:
@@ -104,25 +161,11 @@ def _world() -> World:
     return world
 
 
-def _report(trainee: Trainee, progress: Progress, world: World) -> None:
-    """Report the progress; the first worker adds a checkpoint, without which Ray Train would keep no metrics."""
-    metrics = _metrics(progress)
-    if world.rank:
-        ray.train.report(metrics)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), trainee, progress)
-        # A name that follows from the step: a repeated one replaces its orphan instead of adding another.
-        ray.train.report(
-            metrics,
-            checkpoint=ray.train.Checkpoint.from_directory(folder),
-            checkpoint_dir_name=f"epoch-{len(progress.history):05d}-step-{progress.partial.steps:06d}",
-        )
-
-
 def _metrics(progress: Progress) -> dict[str, Any]:
-    done = {"epoch": len(progress.history), "step": progress.partial.steps}
-    if steps := progress.partial.steps:
-        return {**done, "loss": progress.partial.losses["total"] / steps}
     last = progress.history[-1]
-    return {**done, "loss": last.losses["total"], "triplets_per_s": last.triplets_per_s, "pixels": last.pixels}
+    return {
+        "epoch": len(progress.history),
+        "loss": last.losses["total"],
+        "triplets_per_s": last.triplets_per_s,
+        "pixels": last.pixels,
+    }

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import ray
 import torch
-from ray.train import Checkpoint
 
 from cirray.bundles import Bundle
 from cirray.config import override
@@ -19,9 +17,12 @@ from cirray.errors import TrainingError
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Root
 from cirray.training import Scaling, distributed, run_fingerprint, train, worker
-from cirray.training.checkpoint import save_checkpoint
+from cirray.training.checkpoint import Snapshot
 from cirray.training.progress import EpochReport, Progress
+from cirray.training.run import Run
+from cirray.training.scaling import resources_per_worker
 from cirray.training.trainee import Trainee
+from tests.checkpoints import path_of
 from tests.service_world import DATASET, put_world
 
 REPORT = EpochReport(
@@ -53,25 +54,18 @@ def config() -> RunConfig:
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]:
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """Put a checkpoint without the optimiser's state in the place of the workers; return what they were told."""
     told: list[RunConfig] = []
 
-    def fit(
-        root: Root, config: RunConfig, dataset: PreparedDataset, vocabulary: Vocabulary, *rest: Any
-    ) -> Checkpoint:
-        told.append(config)
-        folder = tmp_path / "checkpoint"
-        folder.mkdir()
-        save_checkpoint(
-            folder,
-            Trainee.build(config, vocabulary, 1, torch.device("cpu")),
-            Progress(history=(REPORT,)),
-        )
-        (folder / "training.pt").unlink()
-        return Checkpoint.from_directory(str(folder))
+    def fit(run: Run, vocabulary: Vocabulary) -> None:
+        told.append(run.config)
+        trainee = Trainee.build(run.config, vocabulary, 1, torch.device("cpu"))
+        run.checkpoints.save(Snapshot.of(trainee, Progress(history=(REPORT,))))
+        checkpoint = run.checkpoints.open(run.checkpoints.names()[-1])
+        path_of(checkpoint, "training.pt").unlink()
 
-    monkeypatch.setattr(distributed, "_fit", fit)
+    monkeypatch.setattr(Run, "_fit", fit)
     return told
 
 
@@ -112,8 +106,11 @@ def test_after_a_change_of_the_code_a_run_is_another_run(
 
 def test_what_no_weight_depends_on_makes_no_other_run(dataset: PreparedDataset, config: RunConfig) -> None:
     before = run_fingerprint(config, dataset, Scaling())
-    elsewise = override(config, ["training.pixels=stream", "training.checkpoint_every_steps=7"])
-    assert run_fingerprint(elsewise, dataset, Scaling()) == before
+    elsewise = override(
+        config, ["training.pixels=stream", "training.checkpoint_every_steps=7", "training.keep.last=9"]
+    )
+    assert run_fingerprint(elsewise, dataset, Scaling(workers=4, min_workers=2)) == before
+    assert run_fingerprint(config, dataset, Scaling(gpu=True)) != before
     assert run_fingerprint(override(config, ["training.joiner=or"]), dataset, Scaling()) != before
 
 
@@ -133,9 +130,9 @@ def test_workers_leave_a_whole_cpu_for_data(cpus: int, workers: int, monkeypatch
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": float(cpus)})
     if (cpus - 1) / workers < 0.1:
         with pytest.raises(TrainingError, match="do not fit"):
-            distributed._resources(Scaling(workers=workers))
+            resources_per_worker(Scaling(workers=workers))
         return
-    each = distributed._resources(Scaling(workers=workers))["CPU"]
+    each = resources_per_worker(Scaling(workers=workers))["CPU"]
     assert 0.09 <= each <= 1.0
     assert round(100 * each) * workers <= 100 * (cpus - 1)
 
