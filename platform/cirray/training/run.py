@@ -74,7 +74,9 @@ class Run:
         check_buildable(config, vocabulary, self.scaling)
         if self._epochs_done() < config.training.epochs:
             self._fit(vocabulary)
-        return self._bundle(place, vocabulary)
+        bundle = self._bundle(place, vocabulary)
+        self.checkpoints.sweep()
+        return bundle
 
     def _epochs_done(self) -> int:
         found = self.checkpoints.newest(load_progress, self.on_said)

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import ray.train
 import torch
 from ray.train.collective import broadcast_from_rank_zero
@@ -144,13 +145,16 @@ def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
 
 def _open_data(config: RunConfig, place: Location, vocabulary: Vocabulary) -> TrainingData:
     dataset = PreparedDataset(Artifact.open(place, "dataset"))
-    triplets = collect(ray.train.get_dataset_shard(TRIPLETS)) if uses_triplets(config) else None
-    sampler = make_sampler(config, dataset, triplets)
+    sampler = make_sampler(config, dataset, _rows(config))
     threads = max(1, usable_cores() // ray.train.get_context().get_local_world_size())
     preprocessing = config.model.preprocessing
     pixels = open_source(dataset, preprocessing.size, config.training.pixels, fit=preprocessing.fit, threads=threads)
     _LOG.info("Pixels of %s come from a %s.", dataset.name, pixels.kind)
     return TrainingData(config, sampler, vocabulary, pixels)
+
+
+def _rows(config: RunConfig) -> pa.Table | None:
+    return collect(ray.train.get_dataset_shard(TRIPLETS)) if uses_triplets(config) else None
 
 
 def _world() -> World:
