@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
@@ -91,7 +92,10 @@ def watched(
 
     def read() -> None:
         nonlocal seen, heard
-        heartbeat, said = ray.get(board.read.remote(heard))
+        try:
+            heartbeat, said = ray.get(board.read.remote(heard))
+        except RayError:
+            return  # the cluster is going down, which whoever waits for the run is told
         heard += len(said)
         for text in said:
             on_said(text)

@@ -140,6 +140,18 @@ def load_progress(checkpoint: Artifact) -> Progress:
         raise ArtifactError(f"The progress in the checkpoint {checkpoint.place} cannot be read: {error}.") from error
 
 
+def load_whole(checkpoint: Artifact) -> Progress:
+    """Return how far the run of a checkpoint was, after making sure that all of the checkpoint is sound.
+
+    Raises:
+        ArtifactError: a file of it is damaged.
+        StorageError: it cannot be read.
+    """
+    for name in checkpoint.names():
+        checkpoint.read(name)
+    return load_progress(checkpoint)
+
+
 def _copied(value: Any) -> Any:
     """Return a value with copies of its tensors on the CPU, each with a memory of its own and in plain order."""
     if isinstance(value, Tensor):

@@ -26,7 +26,7 @@ from cirray.errors import TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
 from cirray.training.board import Heartbeat, Teller, watched
-from cirray.training.checkpoint import load_progress, load_weights
+from cirray.training.checkpoint import load_progress, load_weights, load_whole
 from cirray.training.checkpoints import Checkpoints
 from cirray.training.checks import check_buildable
 from cirray.training.data import make_sampler, training_texts, uses_triplets
@@ -72,15 +72,15 @@ class Run:
             training_texts(config, sampler), model.tokenizer, model.on_unknown, model.min_count
         )
         check_buildable(config, vocabulary, self.scaling)
-        if self._epochs_done() < config.training.epochs:
+        found = self.checkpoints.newest(load_whole, self.on_said)
+        if found is None or not self._is_done(found[1]):
             self._fit(vocabulary)
         bundle = self._bundle(place, vocabulary)
         self.checkpoints.sweep()
         return bundle
 
-    def _epochs_done(self) -> int:
-        found = self.checkpoints.newest(load_progress, self.on_said)
-        return len(found[1].history) if found else 0
+    def _is_done(self, progress: Progress) -> bool:
+        return len(progress.history) >= self.config.training.epochs
 
     def _fit(self, vocabulary: Vocabulary) -> None:
         config, scaling, dataset = self.config, self.scaling, self.dataset
@@ -138,8 +138,12 @@ class Run:
             return load_progress(checkpoint)
 
         found = self.checkpoints.newest(read, self.on_said)
-        if found is None:
-            raise TrainingError(f"The run at {self.checkpoints.place} ended without a checkpoint.")
+        if found is None or not self._is_done(found[1]):
+            # What was trained last was damaged meanwhile, or workers wrote where this process does not look.
+            raise TrainingError(
+                f"The run has ended, but its last checkpoint is not at {self.checkpoints.place}.",
+                hint="Run the same command again to go on from what is there.",
+            )
         return save_bundle(
             place,
             name=config.name,

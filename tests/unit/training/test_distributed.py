@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,7 @@ from cirray.bundles import Bundle
 from cirray.config import override
 from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Vocabulary
-from cirray.errors import TrainingError
+from cirray.errors import CirrayError, ConflictError, MismatchError, StorageError, TrainingError
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Root
 from cirray.training import Scaling, distributed, run_fingerprint, train, worker
@@ -49,7 +50,8 @@ def dataset(root: Root) -> PreparedDataset:
 @pytest.fixture
 def config() -> RunConfig:
     return override(
-        recipes["css-2d/tirg-last-conv"](), ["split=test", "training.batch_size=4", "model.composer.dim=8"]
+        recipes["css-2d/tirg-last-conv"](),
+        ["split=test", "training.epochs=1", "training.batch_size=4", "model.composer.dim=8"],
     )
 
 
@@ -122,6 +124,105 @@ def test_code_that_makes_batches_decides_which_run_it_is(
     others = tuple(name for name in distributed.DECIDING_CODE if name != module)
     monkeypatch.setattr(distributed, "DECIDING_CODE", others)
     assert run_fingerprint(config, dataset, Scaling()) != before
+
+
+def run_folder(root: Root) -> Path:
+    (folder,) = (Path(root.place.path) / "runs").iterdir()
+    return folder
+
+
+@pytest.fixture
+def never_scheduled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a run gets as far as Ray."""
+    monkeypatch.setattr(Run, "_fit", lambda run, vocabulary: pytest.fail("workers were started"))
+
+
+@pytest.mark.usefixtures("never_scheduled")
+def test_a_run_that_was_trained_to_its_end_only_gets_its_bundle(
+    root: Root, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(run: Run, vocabulary: Vocabulary) -> None:
+        trainee = Trainee.build(run.config, vocabulary, 1, torch.device("cpu"))
+        run.checkpoints.save(Snapshot.of(trainee, Progress(history=(REPORT,))))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_fit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(root, config, dataset, Scaling())
+    bundle, trained = train(root, config, dataset, Scaling())
+    assert trained
+    assert bundle.manifest.details["history"] == [REPORT.model_dump(mode="json")]
+
+
+def test_no_bundle_is_made_of_half_a_run(
+    root: Root, dataset: PreparedDataset, config: RunConfig, trained: list[RunConfig]
+) -> None:
+    with pytest.raises(TrainingError, match=r"its last checkpoint is not at .*same command again"):
+        train(root, override(config, ["training.epochs=2"]), dataset, Scaling())
+    assert root.model(config.name).versions() == []
+
+
+def test_two_drivers_do_not_train_the_same_run(
+    root: Root, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[str] = []
+
+    def fit(run: Run, vocabulary: Vocabulary) -> None:
+        with pytest.raises(ConflictError) as caught:
+            train(root, config, dataset, Scaling(workers=2), on_said=lambda text: None)
+        refused.append(str(caught.value))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "_fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        train(root, config, dataset, Scaling())
+    (told,) = refused
+    assert f"process {os.getpid()} of" in told
+    assert "is alive" in told
+
+
+@pytest.mark.usefixtures("never_scheduled")
+def test_a_checkpoint_of_another_composer_is_refused_before_anything_is_scheduled(
+    root: Root, dataset: PreparedDataset, config: RunConfig, trained: list[RunConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(root, config, dataset, Scaling())
+    first = run_folder(root)
+    other = override(recipes["css-2d/image-only"](), ["split=test", "training.batch_size=4"])
+    identity = run_fingerprint(other.model_copy(update={"dataset": dataset.name}), dataset, Scaling())
+    first.rename(first.with_name(f"css-2d--image-only-{identity[:16]}"))
+    with pytest.raises(MismatchError, match="is of a run of css-2d/tirg-last-conv with.*of css-2d/image-only with"):
+        train(root, other, dataset, Scaling())
+
+
+@pytest.mark.usefixtures("never_scheduled")
+def test_a_root_that_cannot_be_written_is_told_before_anything_is_scheduled(
+    root: Root, dataset: PreparedDataset, config: RunConfig
+) -> None:
+    (Path(root.place.path) / "runs").write_bytes(b"a file where a folder should be")
+    with pytest.raises(StorageError, match="cannot be written"):
+        train(root, config, dataset, Scaling())
+
+
+@pytest.mark.usefixtures("never_scheduled")
+@pytest.mark.parametrize(
+    ("assignments", "told"),
+    [
+        (["split=train"], "has no split 'train'"),
+        (["training.batch_size=4000"], "there are only"),
+        (["training.batch_size=3"], "cannot be shared"),
+        (["training.sampler={name: caption-pairs}"], "caption"),
+        (
+            ["objective={retrieval: {name: sampled-classification, candidates: 9}}"],
+            "batch_size is 4, but the loss 'sampled-classification'",
+        ),
+    ],
+)
+def test_a_run_that_the_data_does_not_fit_is_refused_before_anything_is_scheduled(
+    assignments: list[str], told: str, root: Root, dataset: PreparedDataset, config: RunConfig
+) -> None:
+    with pytest.raises(CirrayError, match=told):
+        train(root, override(config, assignments), dataset, Scaling(workers=2))
 
 
 @pytest.mark.parametrize("cpus", range(2, 20))
