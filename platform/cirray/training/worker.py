@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +101,7 @@ def work(settings: dict[str, Assignment]) -> None:
     def save(snapshot: Snapshot) -> None:
         assignment.checkpoints.save(snapshot, assignment.claim.check)
 
-    with Saver(save, Teller(assignment.board)) as saver:
+    with closing(data.pixels), Saver(save, Teller(assignment.board)) as saver:
 
         def on_progress(made: Progress) -> None:
             if world.rank == 0:
@@ -118,7 +119,6 @@ def work(settings: dict[str, Assignment]) -> None:
             on_progress=on_progress,
             on_step=Writer(assignment.board, world.size) if world.rank == 0 else lambda step, steps, loss: None,
         )
-    data.pixels.close()
 
 
 def _resume(assignment: Assignment, trainee: Trainee, world: World) -> Progress:

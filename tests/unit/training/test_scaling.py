@@ -121,9 +121,7 @@ def test_with_less_than_the_fewest_need_it_is_refused(monkeypatch: pytest.Monkey
 def test_a_batch_that_is_too_small_for_a_loss_is_refused() -> None:
     objective = "objective={retrieval: {name: sampled-classification, candidates: 9}}"
     config = override(recipes["css-2d/tirg-last-conv"](), [objective, "training.batch_size=8"])
-    with pytest.raises(
-        ConfigError, match=r"batch_size is 8, but.*sampled-classification.*objective\.retrieval.*needs 9"
-    ):
+    with pytest.raises(ConfigError, match=r"is 8, but.*sampled-classification.*objective\.retrieval.*needs 9"):
         check_batch(config)
     check_batch(override(config, ["training.batch_size=9"]))
 
