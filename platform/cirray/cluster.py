@@ -29,7 +29,7 @@ def set_ray_defaults() -> None:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    # How soon a reported checkpoint counts; by Ray's default a worker's death within 2 s of one loses it.
+    # How soon training sees that a worker died, and that all are done; Ray's default is 2 s.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     # Progress is shown by the verbs themselves; Ray Data's bars would draw over it.
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")

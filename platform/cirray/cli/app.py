@@ -76,6 +76,9 @@ def train(
     root: RootOption,
     dataset: DatasetOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = 1,
+    min_workers: Annotated[
+        int | None, typer.Option(min=1, help="Go on with as few as these where nodes go away; by default all.")
+    ] = None,
     gpu: Annotated[bool, typer.Option("--gpu", help="One GPU for each worker.")] = False,
     assignments: SetOption = None,
     as_json: JsonOption = False,
@@ -83,7 +86,9 @@ def train(
     """Train a recipe's model, or go on where an interrupted run of the same settings stopped."""
     from cirray.cli.operations import train_model
 
-    result = train_model(open_root(root), recipe, dataset, workers, gpu, assignments or (), open_display())
+    result = train_model(
+        open_root(root), recipe, dataset, workers, gpu, assignments or (), open_display(), min_workers
+    )
     show({key: value for key, value in result.items() if as_json or key != "history"}, as_json)
 
 

@@ -88,12 +88,15 @@ def train_model(
     gpu: bool,
     assignments: Sequence[str],
     display: Display,
+    min_workers: int | None = None,
 ) -> Result:
     """Train the model of a recipe; where the same run was finished before, return its bundle at once."""
     from cirray.training import Scaling, TrainingDetails, train
 
     config = override(recipes[recipe](), assignments)
-    scaling = override(Scaling(), [f"workers={workers}", f"gpu={json.dumps(gpu)}"])
+    scaling = override(
+        Scaling(), [f"workers={workers}", f"min_workers={json.dumps(min_workers)}", f"gpu={json.dumps(gpu)}"]
+    )
     data = open_dataset(root, dataset or config.dataset)
     with display.step(f"train {config.name}") as step:
         artifact, trained = train(
@@ -102,6 +105,7 @@ def train_model(
             data,
             scaling,
             on_heartbeat=lambda heartbeat: step(heartbeat.step, heartbeat.steps, f"loss {heartbeat.loss:.3f}"),
+            on_said=display.say,
         )
     if not trained:
         display.say(f"unchanged: {artifact.place}")

@@ -86,6 +86,11 @@ class Loss(nn.Module, ABC):
         """
         return None
 
+    @classmethod
+    def smallest_batch(cls, config: Any) -> int:
+        """Return how many examples a batch needs with a config of this class: by default one negative for each."""
+        return 2
+
     @abstractmethod
     def forward(self, view: View) -> LossValue:
         """Return the loss of this worker's share of the batch, as a mean over it."""

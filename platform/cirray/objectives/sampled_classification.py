@@ -51,6 +51,11 @@ class SampledClassification(ScaledLoss):
         super().__init__(config, model)
         self.candidates, self.sets = config.candidates, config.sets
 
+    @classmethod
+    def smallest_batch(cls, config: SampledClassificationConfig) -> int:
+        """Return the size of a set, which all comes from one batch."""
+        return config.candidates
+
     def forward(self, view: View) -> LossValue:
         """Return the mean over queries and sets.
 

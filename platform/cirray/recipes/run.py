@@ -13,6 +13,7 @@ from cirray.composers import ModelConfig
 from cirray.config import Choice, Config, chosen_from
 from cirray.errors import ConfigError
 from cirray.objectives import LossConfig, losses
+from cirray.recipes.keeping import KeepConfig
 from cirray.registry import Registry
 
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -88,6 +89,7 @@ class TrainingConfig(Config):
         divergence_steps: for how many steps in a row it must be.
         validation: between epochs; null for none.
         checkpoint_every_steps: steps between checkpoints within an epoch; null for one at each epoch's end only.
+        keep: which checkpoints are kept.
     """
 
     epochs: int = Field(10, ge=1)
@@ -122,6 +124,7 @@ class TrainingConfig(Config):
     divergence_steps: int = Field(50, ge=1)
     validation: ValidationConfig | None = None
     checkpoint_every_steps: int | None = Field(None, ge=1)
+    keep: KeepConfig = KeepConfig()
 
 
 class RunConfig(Config):

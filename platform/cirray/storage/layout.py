@@ -13,6 +13,9 @@ from cirray.storage.location import Location
 
 ALIAS_ATTEMPTS = 5
 
+CHECKPOINTS = "checkpoints"
+"""Folder of a run that holds its checkpoints."""
+
 _WRITTEN = ("datasets", "models", "indexes", "runs")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
@@ -125,7 +128,7 @@ class Root:
         return self.place / "raw" / _checked(name)
 
     def runs(self) -> Location:
-        """Return where Ray Train keeps its runs."""
+        """Return where training keeps its runs: `<run>/checkpoints/<checkpoint>/`, and who trains it beside them."""
         return self.place / "runs"
 
     def dataset(self, name: str) -> Shelf:

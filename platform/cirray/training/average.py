@@ -50,7 +50,7 @@ class WeightAverage:
         get_ema_multi_avg_fn(decay)([average for average, _ in real], [value for _, value in real], self.steps)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all but the weights, which are kept as those of a model are."""
+        """Return all but the weights, which are those of `model`."""
         return {"steps": self.steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

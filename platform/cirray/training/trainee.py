@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,20 @@ class TrainingStep(nn.Module):
             for norm in batch_norms(self.model):
                 norm.eval()
         return self
+
+
+class Part(Protocol):
+    """Something with a state that a run goes on from."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Return the state: tensors and plain values, nested as it likes."""
+
+    def load_state_dict(self, state: Any, /) -> object:
+        """Put back what `state_dict` returned."""
+
+
+MODEL, AVERAGE = "model", "average"
+"""The parts of a trainee that a bundle is made of: the model, or the average of its weights where there is one."""
 
 
 @dataclass(frozen=True)
@@ -114,29 +128,33 @@ class Trainee:
         groups |= {role: optimizer.param_groups[0] for role, optimizer in own.items()}
         return {name: float(group["lr"]) for name, group in groups.items()}
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that a checkpoint holds besides the weights of the model and of their average."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
+    def parts(self) -> dict[str, Part]:
+        """Return all that has a state, by name: all of it is in every checkpoint and comes back from it."""
+        parts: dict[str, Part | None] = {
+            MODEL: self.step.model,
+            AVERAGE: self.average.model if self.average is not None else None,
+            "averaging": self.average,
+            "objective": self.step.objective,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+            "plateau": self.plateau,
+            "watch": self.watch,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    def state_dict(self) -> dict[str, Mapping[str, Any]]:
+        """Return the state of all parts by their names."""
+        return {name: part.state_dict() for name, part in self.parts().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Put back what `state_dict` returned.
 
         Raises:
-            KeyError: it is of a run with other settings.
+            KeyError: the state of a part is missing.
+            Exception: whatever a part raises at a state that does not fit it.
         """
-        for name, part in self._parts().items():
+        for name, part in self.parts().items():
             part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        parts = {
-            "objective": self.step.objective,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-            "plateau": self.plateau,
-            "average": self.average,
-            "watch": self.watch,
-        }
-        return {name: part for name, part in parts.items() if part is not None}
 
 
 def _step(model: Retriever, objective: Objective, training: TrainingConfig, device: torch.device) -> TrainingStep:

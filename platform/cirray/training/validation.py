@@ -70,7 +70,7 @@ def protocol_for(config: ValidationConfig, dataset: PreparedDataset) -> Protocol
             f"{', '.join(dataset.splits)}.",
             hint="Set it to one of these, or training.validation to null.",
         )
-    if config.metric not in (known := _metrics_of(protocol)):
+    if config.metric not in (known := metrics_of(protocol)):
         raise ConfigError(
             f"training.validation.metric is {config.metric!r}; the metrics of protocol {protocol.name!r} are "
             f"{', '.join(known)}.",
@@ -79,7 +79,8 @@ def protocol_for(config: ValidationConfig, dataset: PreparedDataset) -> Protocol
     return protocol
 
 
-def _metrics_of(protocol: Protocol) -> list[str]:
+def metrics_of(protocol: Protocol) -> list[str]:
+    """Return the names of the metrics of a protocol, the headline first."""
     kinds = {
         "R" if protocol.candidates is None else "accuracy": protocol.cutoffs,
         "R_subset": protocol.subset_cutoffs,
