@@ -18,15 +18,11 @@ from cirray.errors import DataError
 from cirray.objectives import Batch, Texts, needs_descriptions
 from cirray.recipes import RunConfig
 from cirray.training.ahead import ahead
+from cirray.training.held_out import training_part, uses_triplets
 from cirray.training.randomness import AUGMENTATION, step_seed
 from cirray.training.sampling import worker_share
 from cirray.training.tokens import TokenIds
 from cirray.training.world import World
-
-
-def uses_triplets(config: RunConfig) -> bool:
-    """Return whether a run draws from its dataset's triplets, rather than making pairs of the items itself."""
-    return samplers[config.training.sampler.name].uses_triplets
 
 
 def make_sampler(config: RunConfig, dataset: PreparedDataset, triplets: pa.Table | None = None) -> Sampler:
@@ -44,7 +40,8 @@ def make_sampler(config: RunConfig, dataset: PreparedDataset, triplets: pa.Table
     if triplets is None:
         triplets = _triplets(config, dataset)
     training = config.training
-    pool = Pool.of(dataset.items, triplets, config.split, training.texts, training.joiner)
+    items, triplets = training_part(config, dataset.items, triplets)
+    pool = Pool.of(items, triplets, config.split, training.texts, training.joiner)
     if uses_triplets(config) and not len(pool):
         raise DataError(
             f"Split {config.split!r} of dataset {dataset.name!r} has no triplets, which the sampler "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ from cirray.storage import Artifact, Location, Root, code_fingerprint, fingerpri
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.training.board import Heartbeat, watched
 from cirray.training.checkpoint import load_progress, load_weights
-from cirray.training.data import make_sampler, training_texts, uses_triplets
+from cirray.training.data import make_sampler, training_texts
 from cirray.training.failures import GiveUp, told
+from cirray.training.held_out import uses_triplets
 from cirray.training.progress import EpochReport
 from cirray.training.rows import triplet_rows
 from cirray.training.sampling import check_divisible
 from cirray.training.trainee import Trainee
+from cirray.training.validation import Validation
 from cirray.training.worker import TRIPLETS, Assignment, work
 
 NUM_CHECKPOINTS = 1
@@ -64,12 +66,14 @@ class Scaling(Config):
         gpu: whether each takes a GPU (NCCL, bf16) or works on the CPU (gloo).
         max_failures: how many times the run goes on after workers died.
         timeout_s: how long a worker waits for the others before it gives up.
+        cpus: that each worker reserves; null for one, or less where the cluster has fewer.
     """
 
     workers: int = Field(1, ge=1)
     gpu: bool = False
     max_failures: int = Field(3, ge=0)
     timeout_s: int = Field(300, ge=1)
+    cpus: float | None = Field(None, gt=0)
 
 
 class TrainingDetails(BundleDetails):
@@ -102,6 +106,10 @@ def train(
     dataset: PreparedDataset,
     scaling: Scaling,
     on_heartbeat: Callable[[Heartbeat], None] = lambda heartbeat: None,
+    *,
+    validation: Validation | None = None,
+    callbacks: Sequence[ray.train.UserCallback] = (),
+    latest: bool = True,
 ) -> tuple[Artifact, bool]:
     """Train a model, or go on with a run that was interrupted; return its bundle and whether anything was trained.
 
@@ -114,6 +122,9 @@ def train(
         dataset: prepared.
         scaling: workers.
         on_heartbeat: hears how far training is.
+        validation: what is measured after each epoch, if anything; the weights do not depend on it.
+        callbacks: that Ray Train's controller calls.
+        latest: whether the bundle becomes the one that the model's name alone means.
 
     Raises:
         ConfigError: the batch does not fit the data or the workers, or the settings give no model.
@@ -136,9 +147,12 @@ def train(
             training_texts(config, sampler), model.tokenizer, model.on_unknown, model.min_count
         )
         _check_buildable(config, vocabulary)
-        checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat)
+        checkpoint = _fit(
+            root, config, dataset, vocabulary, scaling, identity, on_heartbeat, validation, callbacks
+        )
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
-    shelf.point_at(bundle.version)
+    if latest:
+        shelf.point_at(bundle.version)
     return bundle, not finished
 
 
@@ -164,18 +178,20 @@ def _fit(
     scaling: Scaling,
     identity: str,
     on_heartbeat: Callable[[Heartbeat], None],
+    validation: Validation | None,
+    callbacks: Sequence[ray.train.UserCallback],
 ) -> ray.train.Checkpoint:
     with ray_cluster(), own_errors(), watched(on_heartbeat) as board:
         trainer = TorchTrainer(
             work,
             train_loop_config={
-                "assignment": Assignment(config, dataset.artifact.place, vocabulary, board),
+                "assignment": Assignment(config, dataset.artifact.place, vocabulary, board, validation),
             },
             torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo", timeout_s=scaling.timeout_s),
             scaling_config=ray.train.ScalingConfig(
                 num_workers=scaling.workers, use_gpu=scaling.gpu, resources_per_worker=_resources(scaling)
             ),
-            run_config=_run_config(root, config, scaling, identity),
+            run_config=_run_config(root, config, scaling, identity, callbacks),
             datasets={TRIPLETS: triplet_rows(dataset, config.split)} if uses_triplets(config) else {},
             # Every worker reads all rows and takes its share of each batch: which triplets make a batch must
             # follow from the seed, not from which worker asked for the next block first.
@@ -191,16 +207,18 @@ def _fit(
         return checkpoint
 
 
-def _run_config(root: Root, config: RunConfig, scaling: Scaling, identity: str) -> ray.train.RunConfig:
+def _run_config(
+    root: Root, config: RunConfig, scaling: Scaling, identity: str, callbacks: Sequence[ray.train.UserCallback]
+) -> ray.train.RunConfig:
     runs = root.runs()
-    callbacks: list[Any] = [GiveUp()]  # Ray's annotation is that of its former callbacks
+    hears: list[Any] = [GiveUp(), *callbacks]  # Ray's annotation is that of its former callbacks
     return ray.train.RunConfig(
         name=f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}",
         storage_path=runs.path,
         storage_filesystem=runs.filesystem,
         checkpoint_config=ray.train.CheckpointConfig(num_to_keep=NUM_CHECKPOINTS),
         failure_config=FailureConfig(max_failures=scaling.max_failures, controller_failure_limit=3),
-        callbacks=callbacks,
+        callbacks=hears,
     )
 
 
@@ -212,7 +230,7 @@ def _resources(scaling: Scaling) -> dict[str, float]:
             f"{scaling.workers} workers need a GPU each; the cluster has {int(cluster.get('GPU', 0))}.",
             hint="Train with fewer workers, or without --gpu.",
         )
-    cpus = min(1.0, (cluster.get("CPU", 0) - 1) / scaling.workers)
+    cpus = scaling.cpus or min(1.0, (cluster.get("CPU", 0) - 1) / scaling.workers)
     if cpus < 0.1:
         raise TrainingError(
             f"{scaling.workers} workers do not fit a cluster of {cluster.get('CPU', 0):g} CPUs, of which one is "

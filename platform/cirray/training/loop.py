@@ -22,6 +22,7 @@ from cirray.training.world import World
 
 ProgressMade = Callable[[Progress], None]
 StepDone = Callable[[int, int, float], None]
+Validate = Callable[[], dict[str, float]]
 
 
 def fit(
@@ -34,6 +35,7 @@ def fit(
     progress: Progress | None = None,
     on_progress: ProgressMade = lambda progress: None,
     on_step: StepDone = lambda step, steps, loss: None,
+    validate: Validate = dict,
 ) -> Progress:
     """Train for what is left of the epochs of `config`, and return the progress.
 
@@ -49,6 +51,7 @@ def fit(
         progress: that the trainee has behind it.
         on_progress: called after each epoch, and after every `checkpoint_every_steps` within one, on every worker.
         on_step: called after each step with (step from 1 over all epochs, steps in all, loss).
+        validate: called after each epoch; what it returns is kept with the epoch's report.
 
     Raises:
         ConfigError: the workers cannot share the batch equally.
@@ -59,7 +62,8 @@ def fit(
     (module or trainee.step).train()
     for epoch in range(len(progress.history), config.training.epochs):
         running = _Epoch(config, data, trainee, module or trainee.step, world, epoch, progress)
-        progress = running.run(on_progress, on_step)
+        progress = running.run(on_progress, on_step).validated(validate())
+        (module or trainee.step).train()
         on_progress(progress)
     return progress
 

@@ -19,6 +19,7 @@ class EpochReport(Config):
         triplets_per_s: over all workers together.
         waiting: share of the time in which this worker waited for data.
         pixels: where worker 0 had them from, "cache" or "stream".
+        validation: what was measured after the epoch on data that does not train, by name; empty where nothing was.
     """
 
     epoch: int
@@ -29,6 +30,7 @@ class EpochReport(Config):
     triplets_per_s: float
     waiting: float
     pixels: str = "cache"
+    validation: dict[str, float] = Field(default_factory=dict)
 
 
 class PartialEpoch(Config):
@@ -61,3 +63,10 @@ class Progress(Config):
 
     history: tuple[EpochReport, ...] = ()
     partial: PartialEpoch = PartialEpoch()
+
+    def validated(self, measured: dict[str, float]) -> Progress:
+        """Return the progress with what was measured after the last epoch."""
+        if not measured:
+            return self
+        last = self.history[-1].model_copy(update={"validation": measured})
+        return self.model_copy(update={"history": (*self.history[:-1], last)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
 from cirray.training.board import Writer
 from cirray.training.checkpoint import load_checkpoint, save_checkpoint
-from cirray.training.data import TrainingData, make_sampler, uses_triplets
+from cirray.training.data import TrainingData, make_sampler
+from cirray.training.held_out import uses_triplets
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.rows import collect
 from cirray.training.trainee import Trainee, TrainingStep
+from cirray.training.validation import Validation, Validator
 from cirray.training.world import World
 
 TRIPLETS = "triplets"
@@ -42,12 +45,14 @@ class Assignment:
         dataset: place of the prepared dataset.
         vocabulary: of the run.
         board: where the first worker writes how far it is.
+        validation: what the first worker measures after each epoch, if anything.
     """
 
     config: RunConfig
     dataset: Location
     vocabulary: Vocabulary
     board: Any
+    validation: Validation | None = None
 
 
 def work(settings: dict[str, Assignment]) -> None:
@@ -73,8 +78,18 @@ def work(settings: dict[str, Assignment]) -> None:
         progress=progress,
         on_progress=lambda made: _report(trainee, made, world),
         on_step=Writer(assignment.board) if world.rank == 0 else lambda step, steps, loss: None,
+        validate=_validator(assignment, trainee, world),
     )
     data.pixels.close()
+
+
+def _validator(assignment: Assignment, trainee: Trainee, world: World) -> Callable[[], dict[str, float]]:
+    # The others wait for the first worker where the epoch is reported, which all of them do together.
+    if assignment.validation is None or world.rank:
+        return dict
+    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
+    validator = Validator(assignment.config, dataset, assignment.validation, assignment.vocabulary, world.device)
+    return lambda: validator(trainee.step.model)
 
 
 def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
@@ -125,4 +140,11 @@ def _metrics(progress: Progress) -> dict[str, Any]:
     if steps := progress.partial.steps:
         return {**done, "loss": progress.partial.losses["total"] / steps}
     last = progress.history[-1]
-    return {**done, "loss": last.losses["total"], "triplets_per_s": last.triplets_per_s, "pixels": last.pixels}
+    validation = [epoch.validation for epoch in progress.history if epoch.validation]
+    return {
+        **done,
+        "loss": last.losses["total"],
+        "triplets_per_s": last.triplets_per_s,
+        "pixels": last.pixels,
+        **({"validation": validation} if validation else {}),
+    }
