@@ -147,9 +147,7 @@ def train(
             training_texts(config, sampler), model.tokenizer, model.on_unknown, model.min_count
         )
         _check_buildable(config, vocabulary)
-        checkpoint = _fit(
-            root, config, dataset, vocabulary, scaling, identity, on_heartbeat, validation, callbacks
-        )
+        checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat, validation, callbacks)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
     if latest:
         shelf.point_at(bundle.version)

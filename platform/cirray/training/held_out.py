@@ -29,9 +29,7 @@ def uses_triplets(config: RunConfig) -> bool:
 def held_out(ids: Iterable[str], hold_out: HoldOutConfig) -> list[bool]:
     """Return for each id whether it is held out; that follows from the id, the share and the seed alone."""
     below = int(hold_out.share * 2**64)
-    return [
-        int.from_bytes(hashlib.sha256(f"{hold_out.seed}/{name}".encode()).digest()[:8]) < below for name in ids
-    ]
+    return [int.from_bytes(hashlib.sha256(f"{hold_out.seed}/{name}".encode()).digest()[:8]) < below for name in ids]
 
 
 def training_part(config: RunConfig, items: pa.Table, triplets: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -49,7 +47,9 @@ def training_part(config: RunConfig, items: pa.Table, triplets: pa.Table) -> tup
         return items, triplets.filter(pa.array(np.logical_not(out)))
     out = held_out(items["item_id"].to_pylist(), config.hold_out)
     pairs = zip(items["splits"].to_pylist(), out, strict=True)
-    return _with_splits(items, [[name for name in names if name != config.split or not is_out] for names, is_out in pairs]), triplets
+    return _with_splits(
+        items, [[name for name in names if name != config.split or not is_out] for names, is_out in pairs]
+    ), triplets
 
 
 def held_out_part(config: RunConfig, dataset: PreparedDataset, names: Iterable[str]) -> tuple[pa.Table, pa.Table]:
@@ -63,8 +63,8 @@ def held_out_part(config: RunConfig, dataset: PreparedDataset, names: Iterable[s
     triplets = _held_out_triplets(config, dataset)
     if triplets.num_rows < MIN_QUERIES:
         raise DataError(
-            f"{triplets.num_rows} queries are held out of split {config.split!r} of dataset {dataset.name!r}; at least "
-            f"{MIN_QUERIES} are needed.",
+            f"{triplets.num_rows} queries are held out of split {config.split!r} of dataset {dataset.name!r}, where "
+            f"{MIN_QUERIES} are the least.",
             hint="Hold out a larger share.",
         )
     shown = {*triplets["reference_id"].to_pylist(), *triplets["target_id"].to_pylist()}

@@ -32,6 +32,11 @@ class EpochReport(Config):
     pixels: str = "cache"
     validation: dict[str, float] = Field(default_factory=dict)
 
+    @property
+    def validated(self) -> dict[str, float]:
+        """What was measured after the epoch, with the number of the epoch."""
+        return {"epoch": float(self.epoch), **self.validation}
+
 
 class PartialEpoch(Config):
     """What the steps of an unfinished epoch came to, on worker 0.

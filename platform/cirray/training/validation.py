@@ -43,6 +43,19 @@ class Validation:
     split: str | None = None
 
 
+def metric_names(protocol: Protocol) -> list[str]:
+    """Return the names of what a validation under a protocol measures."""
+    recall = "accuracy" if protocol.candidates is not None else "R"
+    return [
+        *(f"{recall}@{cutoff}" for cutoff in protocol.cutoffs),
+        *(f"R_subset@{cutoff}" for cutoff in protocol.subset_cutoffs),
+        *(f"mAP@{cutoff}" for cutoff in protocol.map_cutoffs),
+        "mean",
+        SECONDS_PER_QUERY,
+        PARAMETERS,
+    ]
+
+
 class Validator:
     """Measures a model on the validation queries of its run.
 

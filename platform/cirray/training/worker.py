@@ -12,6 +12,7 @@ from typing import Any
 import ray.train
 import torch
 from ray.train.torch import get_device, prepare_model
+from ray.util import get_current_placement_group
 from torch import nn
 
 from cirray.cluster import usable_cores
@@ -135,16 +136,22 @@ def _report(trainee: Trainee, progress: Progress, world: World) -> None:
         )
 
 
+def _placement_group() -> str:
+    """Return the id of what the workers hold: who stops the run from outside has it to give back."""
+    group = get_current_placement_group()
+    return group.id.hex() if group is not None else ""
+
+
 def _metrics(progress: Progress) -> dict[str, Any]:
     done = {"epoch": len(progress.history), "step": progress.partial.steps}
     if steps := progress.partial.steps:
         return {**done, "loss": progress.partial.losses["total"] / steps}
     last = progress.history[-1]
-    validation = [epoch.validation for epoch in progress.history if epoch.validation]
+    validation = [epoch.validated for epoch in progress.history if epoch.validation]
     return {
         **done,
         "loss": last.losses["total"],
         "triplets_per_s": last.triplets_per_s,
         "pixels": last.pixels,
-        **({"validation": validation} if validation else {}),
+        **({"validation": validation, "placement_group": _placement_group()} if validation else {}),
     }

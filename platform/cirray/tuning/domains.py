@@ -93,7 +93,9 @@ class Around(Config):
         if not _is_number(default) or float(default or 0) <= 0:
             raise ConfigError(f"There is no range around {default!r}, which is no number above zero.")
         # Rounded outwards in the last digits, so that the value itself always lies inside.
-        return LogUniform(low=rounded(float(default or 0) / self.factor), high=rounded(float(default or 0) * self.factor))
+        return LogUniform(
+            low=rounded(float(default or 0) / self.factor), high=rounded(float(default or 0) * self.factor)
+        )
 
 
 Domain = Annotated[Uniform | LogUniform | Integer | OneOf | Around, Field(discriminator="kind")]
@@ -114,5 +116,7 @@ def _is_number(value: Value) -> bool:
 
 def _ordered(domain: C, low: float, high: float) -> C:
     if low >= high:
-        raise ConfigError(f"The range from {low:g} to {high:g} holds no two values.", hint="Give the lower end first.")
+        raise ConfigError(
+            f"The range from {low:g} to {high:g} holds no two values.", hint="Give the lower end first."
+        )
     return domain

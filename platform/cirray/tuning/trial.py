@@ -1,0 +1,137 @@
+"""One trial: a run of Ray Train inside the process that Ray Tune gives it, which is the run's driver.
+
+Its Train run is named by the run's fingerprint, so that a trial that was cut off goes on from its last checkpoint,
+whichever sweep meets it next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray.train
+import torch
+from ray import tune
+from ray.tune.integration.ray_train import TuneReportCallback
+
+from cirray.bundles import Bundle
+from cirray.datasets import PreparedDataset
+from cirray.errors import CirrayError, ClusterError, StorageError
+from cirray.recipes import RunConfig
+from cirray.storage import Artifact, Location, Root
+from cirray.training import Scaling, TrainingDetails, run_fingerprint, train
+from cirray.training.validation import Validation, Validator
+from cirray.tuning.domains import Value
+from cirray.tuning.ledger import Ledger, Measured, Outcome, RunDetails, record_run, recorded_run
+from cirray.tuning.plan import SweepConfig
+from cirray.tuning.search import COST, EPOCH, SCORE, settled
+from cirray.tuning.space import Dial, turned
+
+HISTORY = "history"
+"""Under which a report has all that was measured so far."""
+
+GROUP = "placement_group"
+"""Under which it has the id of what the run's workers hold."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all trials of a sweep have in common.
+
+    Attributes:
+        root: under which everything lives.
+        dataset: place of the prepared dataset.
+        ledger: place of the sweep's ledger.
+        config: of the run before its dials are turned.
+        dials: of the sweep, by name.
+        sweep: how it searches.
+        scaling: of each run.
+        validation: what runs are measured on.
+    """
+
+    root: Location
+    dataset: Location
+    ledger: Location
+    config: RunConfig
+    dials: dict[str, Dial]
+    sweep: SweepConfig
+    scaling: Scaling
+    validation: Validation
+
+    def run_of(self, values: dict[str, Value], dataset: PreparedDataset) -> tuple[RunConfig, str]:
+        """Return the run of a trial, and its fingerprint."""
+        config = turned(self.config, self.dials, settled(self.dials, values))
+        return config, run_fingerprint(config, dataset, self.scaling)
+
+
+def run_trial(values: dict[str, Value], job: Job) -> None:
+    """Train with the dials turned to `values`, and report every epoch to Ray Tune.
+
+    An error of cirray that another try would meet again is the trial's outcome.
+    """
+    dataset = PreparedDataset(Artifact.open(job.dataset, "dataset"))
+    config, run = job.run_of(values, dataset)
+    try:
+        _run(job, config, run, dataset)
+    except (StorageError, ClusterError):
+        raise
+    except CirrayError as error:
+        Ledger(job.ledger).end(run, Outcome(ended="failed", reason=str(error)))
+        raise
+
+
+def _run(job: Job, config: RunConfig, run: str, dataset: PreparedDataset) -> None:
+    root = Root(job.root)
+    found = recorded_run(root, config.name, run)
+    for epoch in range(len(found.history) if found else 0):
+        # Told again one by one, so that the scheduler judges the run as it would a new one.
+        tune.report(_told(found.history[: epoch + 1], job.sweep) if found else {})
+    if found is None or not found.model:
+        found = _trained(job, config, dataset)
+        record_run(root, config.name, run, found, config.model_dump(mode="json"))
+    Ledger(job.ledger).end(run, Outcome(ended="finished", history=found.history, model=found.model))
+    tune.report(_told(found.history, job.sweep))
+
+
+def _trained(job: Job, config: RunConfig, dataset: PreparedDataset) -> RunDetails:
+    bundle, _ = train(
+        Root(job.root),
+        config,
+        dataset,
+        job.scaling,
+        validation=job.validation,
+        callbacks=[Reports(job.sweep)],
+        latest=False,
+    )
+    epochs = bundle.details(TrainingDetails).history
+    history = [epoch.validated for epoch in epochs if epoch.validation]
+    if not history:
+        # Trained before, without a sweep: nothing was measured on the way.
+        opened = Bundle.open(bundle)
+        validator = Validator(config, dataset, job.validation, opened.vocabulary, torch.device("cpu"))
+        history = [epochs[-1].model_copy(update={"validation": validator(opened.model)}).validated]
+    return RunDetails(history=tuple(history), model=f"{bundle.manifest.name}@{bundle.version}")
+
+
+class Reports(TuneReportCallback):
+    """Hands what the first worker measured after an epoch on to Ray Tune. To be made in the trial's process."""
+
+    def __init__(self, sweep: SweepConfig) -> None:
+        super().__init__()
+        self._sweep = sweep
+
+    def after_report(
+        self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: ray.train.Checkpoint | None
+    ) -> None:
+        """Report an epoch; a checkpoint within one says nothing that a trial is judged by."""
+        first = metrics[0]
+        if first.get("validation") and not first["step"]:
+            report = {**_told(first["validation"], self._sweep), GROUP: first["placement_group"]}
+            super().after_report(run_context, [report], None)
+
+
+def _told(history: Sequence[Measured], sweep: SweepConfig) -> dict[str, Any]:
+    last = history[-1]
+    report = {EPOCH: int(last[EPOCH]), SCORE: last[sweep.metric], HISTORY: [dict(each) for each in history]}
+    return {**report, COST: last[sweep.cost]} if sweep.cost else report
