@@ -31,6 +31,7 @@ class Sweep:
     """A sweep that is over.
 
     Attributes:
+        root: under which its bundles are.
         identity: its fingerprint.
         config: of its runs, before their dials are turned.
         dials: by name.
@@ -40,6 +41,7 @@ class Sweep:
         ledger: what it left.
     """
 
+    root: Root
     identity: str
     config: RunConfig
     dials: dict[str, Dial]
@@ -102,7 +104,7 @@ def run_sweep(
     if sum(trial.outcome is not None for trial in trials) < settings.trials:
         _search(root, config, dataset, dials, settings, validation, ledger, trials, told)
         trials = ledger.trials()
-    return Sweep(identity, config, dials, settings, validation, trials, ledger)
+    return Sweep(root, identity, config, dials, settings, validation, trials, ledger)
 
 
 def _check(config: RunConfig, dataset: PreparedDataset, settings: SweepConfig, validation: Validation) -> None:
