@@ -86,14 +86,17 @@ class TrainingDetails(BundleDetails):
     history: tuple[EpochReport, ...] = Field(min_length=1)
 
 
-def run_fingerprint(config: RunConfig, dataset: PreparedDataset, scaling: Scaling) -> str:
-    """Return the fingerprint of all that decides a run's weights."""
+def run_fingerprint(
+    config: RunConfig, dataset: PreparedDataset, scaling: Scaling, validation: Validation | None = None
+) -> str:
+    """Return the fingerprint of all that decides a run's weights, and of what is measured on the way."""
     return fingerprint(
         {
             "config": config.model_dump(mode="json", exclude={"training": NO_MATTER}),
             "dataset": dataset.fingerprint,
             "workers": scaling.workers,
             "gpu": scaling.gpu,
+            "validation": validation.model_dump(mode="json") if validation else None,
             "versions": {name: library_versions()[name] for name in ("cirray", "torch")},
             "code": code_fingerprint(*DECIDING_CODE),
         }
@@ -122,7 +125,7 @@ def train(
         dataset: prepared.
         scaling: workers.
         on_heartbeat: hears how far training is.
-        validation: what is measured after each epoch, if anything; the weights do not depend on it.
+        validation: what is measured after each epoch, if anything.
         callbacks: that Ray Train's controller calls.
         latest: whether the bundle becomes the one that the model's name alone means.
 
@@ -133,7 +136,7 @@ def train(
         CirrayError: whatever else a worker met that is cirray's own.
     """
     config = config.model_copy(update={"dataset": dataset.name})
-    identity = run_fingerprint(config, dataset, scaling)
+    identity = run_fingerprint(config, dataset, scaling, validation)
     shelf = root.model(config.name)
     if finished := shelf.has(identity):
         bundle = Artifact.open(shelf.version(identity), shelf.kind)

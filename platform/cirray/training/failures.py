@@ -10,6 +10,10 @@ from cirray.cluster import own_error, unwrapped
 from cirray.errors import CirrayError, StorageError, TrainingError
 
 
+class InterruptedRunError(TrainingError):
+    """A run ended by what is not its own fault, such as workers that died; the same call goes on with it."""
+
+
 class GiveUp(UserCallback):
     """Ends a run at an error of cirray, which another try would only meet again.
 
@@ -24,13 +28,13 @@ class GiveUp(UserCallback):
 
 
 def told(error: BaseException) -> CirrayError:
-    """Return the error of cirray that made a run fail, or a `TrainingError` that says what did."""
+    """Return the error of cirray that made a run fail, or an `InterruptedRunError` that says what did."""
     failures = getattr(error, "worker_failures", None) or {0: error}
     for own in map(own_error, failures.values()):
         if own is not None:
             return own
     reasons = sorted({_first_line(cause) for cause in failures.values()})
-    return TrainingError(
+    return InterruptedRunError(
         f"Training failed: {'; '.join(reasons)}.", hint="Run the same command again to go on from there."
     )
 

@@ -14,10 +14,13 @@ import torch.nn.functional as F  # noqa: N812 (torch's own convention)
 from torch import Tensor
 
 from cirray.composers import Retriever
+from cirray.config import Config
 from cirray.datasets import Pixels, PreparedDataset
 from cirray.datasets.fitting import Fit
 from cirray.encoders import Vocabulary
 from cirray.evaluation import Protocol, Scorer, evaluate
+from cirray.evaluation.candidates import classes_of
+from cirray.evaluation.queries import query_sets
 from cirray.evaluation.ranking import Floats
 from cirray.recipes import RunConfig
 from cirray.training.held_out import held_out_part
@@ -30,8 +33,7 @@ SECONDS_PER_QUERY = "seconds_per_query"
 PARAMETERS = "parameters"
 
 
-@dataclass(frozen=True)
-class Validation:
+class Validation(Config):
     """What is measured after each epoch.
 
     Attributes:
@@ -41,6 +43,32 @@ class Validation:
 
     protocol: Protocol
     split: str | None = None
+
+    @property
+    def measured(self) -> str:
+        """Name of the split that is measured on."""
+        return self.split or HELD_OUT
+
+    def data(self, config: RunConfig, dataset: PreparedDataset) -> PreparedDataset:
+        """Return the dataset of a run as it is measured on, which has the split `measured`.
+
+        Raises:
+            DataError: what is held out is too little.
+        """
+        return dataset if self.split else _HeldOut.of(config, dataset, self.protocol)
+
+    def check(self, config: RunConfig, dataset: PreparedDataset) -> None:
+        """Make sure that a run can be measured.
+
+        Raises:
+            ArtifactError: the dataset has no such split.
+            DataError: the split and the protocol do not go together, or what is held out is too little.
+        """
+        data = self.data(config, dataset)
+        if self.protocol.candidates is not None:
+            classes_of(data, self.measured, self.protocol.candidates)
+        else:
+            query_sets(data, self.measured, self.protocol)
 
 
 def metric_names(protocol: Protocol) -> list[str]:
@@ -73,7 +101,7 @@ class Validator:
         device: torch.device,
     ) -> None:
         self._validation = validation
-        self._dataset = dataset if validation.split else _HeldOut.of(config, dataset, validation.protocol)
+        self._dataset = validation.data(config, dataset)
         self._vocabulary = vocabulary
         self._device = device
 
@@ -81,7 +109,7 @@ class Validator:
         """Return the metrics in percent, the seconds that composing a query takes, and the number of parameters."""
         model.eval()
         live = _Live(model, self._vocabulary, self._device)
-        found = evaluate(live, self._dataset, self._validation.split or HELD_OUT, self._validation.protocol)
+        found = evaluate(live, self._dataset, self._validation.measured, self._validation.protocol)
         return {
             **found.metrics,
             SECONDS_PER_QUERY: live.seconds / max(1, live.composed),

@@ -127,6 +127,6 @@ def validation_of(
     if split is None and "test" in dataset.splits:
         split = next((name for name in VALIDATION_SPLITS if name in dataset.splits and name != config.split), None)
     if split is not None:
-        return config, Validation(rules, split)
+        return config, Validation(protocol=rules, split=split)
     hold_out = config.hold_out or HoldOutConfig(share=sweep.hold_out, seed=sweep.seed)
-    return config.model_copy(update={"hold_out": hold_out}), Validation(rules)
+    return config.model_copy(update={"hold_out": hold_out}), Validation(protocol=rules)

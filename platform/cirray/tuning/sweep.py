@@ -59,13 +59,12 @@ def sweep_fingerprint(
     validation: Validation,
 ) -> str:
     """Return the fingerprint of what a sweep searches, and how; not of how many trials, nor how many at a time."""
+    scaling = Scaling(workers=settings.workers, gpu=settings.gpu)
     return fingerprint(
         {
-            "run": run_fingerprint(config, dataset, Scaling(workers=settings.workers, gpu=settings.gpu)),
+            "run": run_fingerprint(config, dataset, scaling, validation),
             "dials": {name: [dial.paths, dial.domain.model_dump(mode="json")] for name, dial in dials.items()},
             "settings": settings.model_dump(mode="json", exclude={"trials", "concurrency"}),
-            "protocol": validation.protocol.model_dump(mode="json"),
-            "split": validation.split,
         }
     )
 
@@ -112,8 +111,7 @@ def _check(config: RunConfig, dataset: PreparedDataset, settings: SweepConfig, v
         raise ConfigError(
             f"Protocol {validation.protocol.name!r} has no metric {settings.metric!r}; there are: {', '.join(names)}."
         )
-    if validation.split is not None:
-        dataset.triplets(validation.split)  # says which splits there are
+    validation.check(config, dataset)
     check_divisible(config.training.batch_size, settings.workers)
     make_sampler(config, dataset).steps(config.training.batch_size)
 

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray.train
-import torch
 from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from cirray.bundles import Bundle
 from cirray.datasets import PreparedDataset
 from cirray.errors import CirrayError, ClusterError, StorageError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location, Root
 from cirray.training import Scaling, TrainingDetails, run_fingerprint, train
-from cirray.training.validation import Validation, Validator
+from cirray.training.failures import InterruptedRunError
+from cirray.training.validation import Validation
 from cirray.tuning.domains import Value
 from cirray.tuning.ledger import Ledger, Measured, Outcome, RunDetails, record_run, recorded_run
 from cirray.tuning.plan import SweepConfig
@@ -62,7 +61,7 @@ class Job:
     def run_of(self, values: dict[str, Value], dataset: PreparedDataset) -> tuple[RunConfig, str]:
         """Return the run of a trial, and its fingerprint."""
         config = turned(self.config, self.dials, settled(self.dials, values))
-        return config, run_fingerprint(config, dataset, self.scaling)
+        return config, run_fingerprint(config, dataset, self.scaling, self.validation)
 
 
 def run_trial(values: dict[str, Value], job: Job) -> None:
@@ -74,7 +73,7 @@ def run_trial(values: dict[str, Value], job: Job) -> None:
     config, run = job.run_of(values, dataset)
     try:
         _run(job, config, run, dataset)
-    except (StorageError, ClusterError):
+    except (StorageError, ClusterError, InterruptedRunError):
         raise
     except CirrayError as error:
         Ledger(job.ledger).end(run, Outcome(ended="failed", reason=str(error)))
@@ -84,9 +83,10 @@ def run_trial(values: dict[str, Value], job: Job) -> None:
 def _run(job: Job, config: RunConfig, run: str, dataset: PreparedDataset) -> None:
     root = Root(job.root)
     found = recorded_run(root, config.name, run)
-    for epoch in range(len(found.history) if found else 0):
+    history = found.history if found else ()
+    for reached in range(1, len(history) + 1):
         # Told again one by one, so that the scheduler judges the run as it would a new one.
-        tune.report(_told(found.history[: epoch + 1], job.sweep) if found else {})
+        tune.report(_told(history[:reached], job.sweep))
     if found is None or not found.model:
         found = _trained(job, config, dataset)
         record_run(root, config.name, run, found, config.model_dump(mode="json"))
@@ -104,14 +104,8 @@ def _trained(job: Job, config: RunConfig, dataset: PreparedDataset) -> RunDetail
         callbacks=[Reports(job.sweep)],
         latest=False,
     )
-    epochs = bundle.details(TrainingDetails).history
-    history = [epoch.validated for epoch in epochs if epoch.validation]
-    if not history:
-        # Trained before, without a sweep: nothing was measured on the way.
-        opened = Bundle.open(bundle)
-        validator = Validator(config, dataset, job.validation, opened.vocabulary, torch.device("cpu"))
-        history = [epochs[-1].model_copy(update={"validation": validator(opened.model)}).validated]
-    return RunDetails(history=tuple(history), model=f"{bundle.manifest.name}@{bundle.version}")
+    history = tuple(epoch.validated for epoch in bundle.details(TrainingDetails).history)
+    return RunDetails(history=history, model=f"{bundle.manifest.name}@{bundle.version}")
 
 
 class Reports(TuneReportCallback):

@@ -116,7 +116,7 @@ def test_a_validation_measures_all_that_it_says(tmp_path: Path, protocol: str) -
     vocabulary = Vocabulary.of(training_texts(run, sampler), run.model.tokenizer)
     torch.manual_seed(0)
     model = Retriever(run.model, vocabulary).train()
-    found = Validator(run, data, Validation(protocols[protocol]), vocabulary, torch.device("cpu"))(model)
+    found = Validator(run, data, Validation(protocol=protocols[protocol]), vocabulary, torch.device("cpu"))(model)
     assert list(found) == metric_names(protocols[protocol])
     assert found["parameters"] == sum(weight.numel() for weight in model.parameters())
     assert found["seconds_per_query"] > 0
