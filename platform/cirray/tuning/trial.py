@@ -15,7 +15,7 @@ from ray import tune
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from cirray.datasets import PreparedDataset
-from cirray.errors import CirrayError, ClusterError, StorageError
+from cirray.errors import CirrayError, ClusterError, StorageError, TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location, Root
 from cirray.training import Scaling, TrainingDetails, run_fingerprint, train
@@ -81,7 +81,11 @@ def run_trial(values: dict[str, Value], job: Job) -> None:
 
 
 def _run(job: Job, config: RunConfig, run: str, dataset: PreparedDataset) -> None:
-    root = Root(job.root)
+    root, ledger = Root(job.root), Ledger(job.ledger)
+    if known := ledger.outcome(run):
+        # The search came upon the same values twice.
+        _tell_again(known, job.sweep)
+        return
     found = recorded_run(root, config.name, run)
     history = found.history if found else ()
     for reached in range(1, len(history) + 1):
@@ -90,8 +94,14 @@ def _run(job: Job, config: RunConfig, run: str, dataset: PreparedDataset) -> Non
     if found is None or not found.model:
         found = _trained(job, config, dataset)
         record_run(root, config.name, run, found, config.model_dump(mode="json"))
-    Ledger(job.ledger).end(run, Outcome(ended="finished", history=found.history, model=found.model))
+    ledger.end(run, Outcome(ended="finished", history=found.history, model=found.model))
     tune.report(_told(found.history, job.sweep))
+
+
+def _tell_again(known: Outcome, sweep: SweepConfig) -> None:
+    if not known.history:
+        raise TrainingError(known.reason)
+    tune.report(_told(known.history, sweep))
 
 
 def _trained(job: Job, config: RunConfig, dataset: PreparedDataset) -> RunDetails:

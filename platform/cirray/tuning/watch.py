@@ -35,9 +35,9 @@ class Watch(tune.Callback):
         self._dataset = dataset
         self._ledger = Ledger(job.ledger)
         self._told = told
-        self._numbers = {trial.begun.run: trial.begun.number for trial in trials}
-        self._ended = sum(trial.outcome is not None for trial in trials)
-        self._next = 1 + max(self._numbers.values(), default=-1)
+        self._interrupted = [trial.begun.run for trial in trials if trial.outcome is None]
+        self._ended = len(trials) - len(self._interrupted)
+        self._next = 1 + max((trial.begun.number for trial in trials), default=-1)
         self._runs: dict[str, str] = {}
         self._histories: dict[str, list[dict[str, float]]] = {}
         self._groups: dict[str, str] = {}
@@ -54,10 +54,11 @@ class Watch(tune.Callback):
         values = settled(self._job.dials, trial.config)
         _, run = self._job.run_of(trial.config, self._dataset)
         self._runs[trial.trial_id] = run
-        if run not in self._numbers:
-            self._numbers[run] = self._next
+        if run in self._interrupted:
+            self._interrupted.remove(run)
+        else:
+            self._ledger.begin(Begun(number=self._next, values=values, run=run))
             self._next += 1
-            self._ledger.begin(Begun(number=self._numbers[run], values=values, run=run))
         self._tell()
 
     def on_trial_result(
