@@ -16,9 +16,9 @@ from cirray.cli.operations import open_dataset
 from cirray.config import from_mapping, override
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Root
-from cirray.training.validation import Validation
+from cirray.training.held_out import HELD_OUT
 from cirray.tuning import space_of
-from cirray.tuning.plan import SweepConfig, validation_of
+from cirray.tuning.plan import SweepConfig, validated
 from cirray.tuning.report import write_report
 from cirray.tuning.sweep import run_sweep
 
@@ -62,11 +62,11 @@ def tune_recipe(root: Root, request: Request, display: Display) -> dict[str, Any
     config = override(recipes[request.recipe](), (*request.assignments, *epochs))
     data = open_dataset(root, request.dataset or config.dataset)
     settings = from_mapping(SweepConfig, request.settings)
-    config, validation = validation_of(config, data, settings, request.validation, request.protocol)
+    config = validated(config, data, settings, request.validation, request.protocol)
     space = space_of(config, request.space)
-    _say_what_is_measured(config, validation, display)
+    _say_what_is_measured(config, display)
     with display.step(f"tune {config.name}") as step:
-        sweep = run_sweep(root, config, data, space, settings, validation, step)
+        sweep = run_sweep(root, config, data, space, settings, step)
         return write_report(sweep)
 
 
@@ -98,9 +98,10 @@ def show_sweep(summary: dict[str, Any], as_json: bool) -> None:
         print("\n".join(summary["best"]["commands"]))
 
 
-def _say_what_is_measured(config: RunConfig, validation: Validation, display: Display) -> None:
-    if validation.split is None and config.hold_out is not None:
+def _say_what_is_measured(config: RunConfig, display: Display) -> None:
+    validation = config.training.validation
+    if validation is not None and validation.split != HELD_OUT:
+        display.say(f"measured on split {validation.split!r}")
+    elif config.hold_out is not None:
         share = f"{100 * config.hold_out.share:g} %"
         display.say(f"measured on {share} of the references of split {config.split!r}, held out of training")
-    else:
-        display.say(f"measured on split {validation.split!r}")

@@ -6,9 +6,9 @@ Importing this package imports every file in it, and so registers them all.
 from importlib import import_module
 from pkgutil import iter_modules
 
-from cirray.recipes.run import HoldOutConfig, Recipe, RunConfig, TrainingConfig, recipes
+from cirray.recipes.run import HoldOutConfig, Recipe, RunConfig, TrainingConfig, ValidationConfig, recipes
 
 for _module in iter_modules(__path__, prefix=f"{__name__}."):
     import_module(_module.name)
 
-__all__ = ["HoldOutConfig", "Recipe", "RunConfig", "TrainingConfig", "recipes"]
+__all__ = ["HoldOutConfig", "Recipe", "RunConfig", "TrainingConfig", "ValidationConfig", "recipes"]

@@ -19,6 +19,26 @@ Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Name of a loss within an objective."""
 
 
+class ValidationConfig(Config):
+    """What is retrieved between epochs, to see whether training still helps.
+
+    Attributes:
+        split: whose queries; never the one that results are stated on.
+        protocol: name of the protocol; null for the one made for the dataset.
+        every: epochs from one validation to the next; the last epoch is always validated.
+        metric: by which epochs are compared, such as "R@10"; "mean" is the protocol's headline. Higher is better.
+        patience: validations in a row without a new best after which training ends; null to go on to the end.
+        min_delta: by how much a metric must exceed the best so far to be a new best.
+    """
+
+    split: str = "val"
+    protocol: str | None = None
+    every: int = Field(1, ge=1)
+    metric: str = "mean"
+    patience: int | None = Field(None, ge=1)
+    min_delta: float = Field(0.0, ge=0)
+
+
 class TrainingConfig(Config):
     """How weights are found.
 
@@ -48,6 +68,7 @@ class TrainingConfig(Config):
         warmup: share of all steps in which the learning rate rises to its highest, in equal steps: with n of them
             the first has 1/n of it.
         gradient_clip: largest norm of the gradient; null for none.
+        validation: between epochs; null for none.
         checkpoint_every_steps: steps between checkpoints within an epoch; null for one at each epoch's end only.
     """
 
@@ -72,11 +93,12 @@ class TrainingConfig(Config):
     decay_every: float = Field(10.0, gt=0)
     warmup: float = Field(0.05, ge=0, lt=1)
     gradient_clip: float | None = Field(1.0, gt=0)
+    validation: ValidationConfig | None = None
     checkpoint_every_steps: int | None = Field(None, ge=1)
 
 
 class HoldOutConfig(Config):
-    """What is kept from training, to measure on while a run goes on.
+    """What is kept from training, to measure on while a run goes on: the split "held-out" of its dataset.
 
     Attributes:
         share: of the references of the split's triplets; of its items, where the sampler pairs these itself.

@@ -28,12 +28,12 @@ from cirray.training.board import Heartbeat, watched
 from cirray.training.checkpoint import load_progress, load_weights
 from cirray.training.data import make_sampler, training_texts
 from cirray.training.failures import GiveUp, told
-from cirray.training.held_out import uses_triplets
+from cirray.training.held_out import uses_triplets, with_held_out
 from cirray.training.progress import EpochReport
 from cirray.training.rows import triplet_rows
 from cirray.training.sampling import check_divisible
 from cirray.training.trainee import Trainee
-from cirray.training.validation import Validation
+from cirray.training.validation import protocol_for
 from cirray.training.worker import TRIPLETS, Assignment, work
 
 NUM_CHECKPOINTS = 1
@@ -86,17 +86,14 @@ class TrainingDetails(BundleDetails):
     history: tuple[EpochReport, ...] = Field(min_length=1)
 
 
-def run_fingerprint(
-    config: RunConfig, dataset: PreparedDataset, scaling: Scaling, validation: Validation | None = None
-) -> str:
-    """Return the fingerprint of all that decides a run's weights, and of what is measured on the way."""
+def run_fingerprint(config: RunConfig, dataset: PreparedDataset, scaling: Scaling) -> str:
+    """Return the fingerprint of all that decides a run's weights."""
     return fingerprint(
         {
             "config": config.model_dump(mode="json", exclude={"training": NO_MATTER}),
             "dataset": dataset.fingerprint,
             "workers": scaling.workers,
             "gpu": scaling.gpu,
-            "validation": validation.model_dump(mode="json") if validation else None,
             "versions": {name: library_versions()[name] for name in ("cirray", "torch")},
             "code": code_fingerprint(*DECIDING_CODE),
         }
@@ -110,7 +107,6 @@ def train(
     scaling: Scaling,
     on_heartbeat: Callable[[Heartbeat], None] = lambda heartbeat: None,
     *,
-    validation: Validation | None = None,
     callbacks: Sequence[ray.train.UserCallback] = (),
     latest: bool = True,
 ) -> tuple[Artifact, bool]:
@@ -125,7 +121,6 @@ def train(
         dataset: prepared.
         scaling: workers.
         on_heartbeat: hears how far training is.
-        validation: what is measured after each epoch, if anything.
         callbacks: that Ray Train's controller calls.
         latest: whether the bundle becomes the one that the model's name alone means.
 
@@ -136,7 +131,7 @@ def train(
         CirrayError: whatever else a worker met that is cirray's own.
     """
     config = config.model_copy(update={"dataset": dataset.name})
-    identity = run_fingerprint(config, dataset, scaling, validation)
+    identity = run_fingerprint(config, dataset, scaling)
     shelf = root.model(config.name)
     if finished := shelf.has(identity):
         bundle = Artifact.open(shelf.version(identity), shelf.kind)
@@ -145,12 +140,14 @@ def train(
         sampler = make_sampler(config, dataset)
         # In a worker, a batch that is larger than the data would count as a failure.
         sampler.steps(config.training.batch_size)
+        if config.training.validation is not None:
+            protocol_for(config.training.validation, with_held_out(config, dataset))
         model = config.model
         vocabulary = Vocabulary.of(
             training_texts(config, sampler), model.tokenizer, model.on_unknown, model.min_count
         )
         _check_buildable(config, vocabulary)
-        checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat, validation, callbacks)
+        checkpoint = _fit(root, config, dataset, vocabulary, scaling, identity, on_heartbeat, callbacks)
         bundle = _bundle(shelf.version(identity), identity, config, dataset, vocabulary, scaling, checkpoint)
     if latest:
         shelf.point_at(bundle.version)
@@ -179,14 +176,13 @@ def _fit(
     scaling: Scaling,
     identity: str,
     on_heartbeat: Callable[[Heartbeat], None],
-    validation: Validation | None,
     callbacks: Sequence[ray.train.UserCallback],
 ) -> ray.train.Checkpoint:
     with ray_cluster(), own_errors(), watched(on_heartbeat) as board:
         trainer = TorchTrainer(
             work,
             train_loop_config={
-                "assignment": Assignment(config, dataset.artifact.place, vocabulary, board, validation),
+                "assignment": Assignment(config, dataset.artifact.place, vocabulary, board),
             },
             torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo", timeout_s=scaling.timeout_s),
             scaling_config=ray.train.ScalingConfig(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,11 @@ import pyarrow as pa
 from cirray.batches import Pool, samplers
 from cirray.datasets import PreparedDataset, triplets_table
 from cirray.errors import DataError
+from cirray.evaluation import protocol_of, protocols
 from cirray.recipes import HoldOutConfig, RunConfig
+
+HELD_OUT = "held-out"
+"""What the part that a run holds out is called among the splits."""
 
 MIN_QUERIES = 10
 """Below this a share of a split measures nothing."""
@@ -30,6 +35,42 @@ def held_out(ids: Iterable[str], hold_out: HoldOutConfig) -> list[bool]:
     """Return for each id whether it is held out; that follows from the id, the share and the seed alone."""
     below = int(hold_out.share * 2**64)
     return [int.from_bytes(hashlib.sha256(f"{hold_out.seed}/{name}".encode()).digest()[:8]) < below for name in ids]
+
+
+def with_held_out(config: RunConfig, dataset: PreparedDataset) -> PreparedDataset:
+    """Return a dataset as a run sees it: with the split "held-out", where it holds something out.
+
+    Raises:
+        DataError: the part is too small to measure anything.
+    """
+    if config.hold_out is None:
+        return dataset
+    validation = config.training.validation
+    protocol = protocols[validation.protocol] if validation and validation.protocol else protocol_of(dataset.reader)
+    marked, queries = held_out_part(config, dataset, {HELD_OUT, protocol.gallery.format(split=HELD_OUT)})
+    return _HeldOut(dataset.artifact, marked=marked, queries=queries)
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOut(PreparedDataset):
+    """A dataset that has what a run holds out as a split of its own."""
+
+    marked: pa.Table = field(kw_only=True)
+    queries: pa.Table = field(kw_only=True)
+
+    @property
+    def items(self) -> pa.Table:
+        """All items, those of the held-out gallery marked."""
+        return self.marked
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits that have triplets, the held-out one among them."""
+        return [*super().splits, HELD_OUT]
+
+    def triplets(self, split: str) -> pa.Table:
+        """Return the triplets of the held-out part, or of a split."""
+        return self.queries if split == HELD_OUT else super().triplets(split)
 
 
 def training_part(config: RunConfig, items: pa.Table, triplets: pa.Table) -> tuple[pa.Table, pa.Table]:
@@ -68,7 +109,7 @@ def held_out_part(config: RunConfig, dataset: PreparedDataset, names: Iterable[s
             hint="Hold out a larger share.",
         )
     shown = {*triplets["reference_id"].to_pylist(), *triplets["target_id"].to_pylist()}
-    items, added = dataset.items, list(names)
+    items, added = dataset.items, sorted(names)
     rows = zip(items["item_id"].to_pylist(), items["splits"].to_pylist(), strict=True)
     return _with_splits(items, [[*splits, *(added if item in shown else ())] for item, splits in rows]), triplets
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from cirray.composers import Retriever
 from cirray.errors import TrainingError
 from cirray.recipes import RunConfig
 from cirray.training.data import TrainingData
@@ -22,7 +23,9 @@ from cirray.training.world import World
 
 ProgressMade = Callable[[Progress], None]
 StepDone = Callable[[int, int, float], None]
-Validate = Callable[[], dict[str, float]]
+Validate = Callable[[Retriever], Mapping[str, float]]
+"""From a model to its metrics on the validation split. With several workers all call it, and all must be told the
+same."""
 
 
 def fit(
@@ -35,7 +38,7 @@ def fit(
     progress: Progress | None = None,
     on_progress: ProgressMade = lambda progress: None,
     on_step: StepDone = lambda step, steps, loss: None,
-    validate: Validate = dict,
+    validate: Validate | None = None,
 ) -> Progress:
     """Train for what is left of the epochs of `config`, and return the progress.
 
@@ -51,7 +54,7 @@ def fit(
         progress: that the trainee has behind it.
         on_progress: called after each epoch, and after every `checkpoint_every_steps` within one, on every worker.
         on_step: called after each step with (step from 1 over all epochs, steps in all, loss).
-        validate: called after each epoch; what it returns is kept with the epoch's report.
+        validate: what `training.validation` asks for.
 
     Raises:
         ConfigError: the workers cannot share the batch equally.
@@ -59,13 +62,30 @@ def fit(
     """
     world, progress = world or World(), progress or Progress()
     check_divisible(config.training.batch_size, world.size)
-    (module or trainee.step).train()
     for epoch in range(len(progress.history), config.training.epochs):
-        running = _Epoch(config, data, trainee, module or trainee.step, world, epoch, progress)
-        progress = running.run(on_progress, on_step).validated(validate())
         (module or trainee.step).train()
+        running = _Epoch(config, data, trainee, module or trainee.step, world, epoch, progress)
+        progress = running.run(on_progress, on_step)
+        if validate is not None and _is_due(config, epoch):
+            progress = _validated(progress, validate, trainee)
         on_progress(progress)
     return progress
+
+
+def _is_due(config: RunConfig, number: int) -> bool:
+    validation = config.training.validation
+    return validation is not None and ((number + 1) % validation.every == 0 or number + 1 == config.training.epochs)
+
+
+def _validated(progress: Progress, validate: Validate, trainee: Trainee) -> Progress:
+    """Return the progress with the metrics of the model as it is now."""
+    started = time.perf_counter()
+    trainee.step.eval()
+    metrics = dict(validate(trainee.step.model))
+    report = progress.history[-1].model_copy(
+        update={"validation": metrics, "validation_seconds": time.perf_counter() - started}
+    )
+    return progress.model_copy(update={"history": (*progress.history[:-1], report)})
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import ray.train
 import torch
 from ray.train.torch import get_device, prepare_model
-from ray.util import get_current_placement_group
 from torch import nn
 
 from cirray.cluster import usable_cores
@@ -20,15 +18,16 @@ from cirray.datasets import PreparedDataset, open_source
 from cirray.encoders import Vocabulary
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
+from cirray.training.asides import asides
 from cirray.training.board import Writer
 from cirray.training.checkpoint import load_checkpoint, save_checkpoint
 from cirray.training.data import TrainingData, make_sampler
-from cirray.training.held_out import uses_triplets
+from cirray.training.held_out import uses_triplets, with_held_out
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.rows import collect
 from cirray.training.trainee import Trainee, TrainingStep
-from cirray.training.validation import Validation, Validator
+from cirray.training.validation import Validation
 from cirray.training.world import World
 
 TRIPLETS = "triplets"
@@ -46,14 +45,12 @@ class Assignment:
         dataset: place of the prepared dataset.
         vocabulary: of the run.
         board: where the first worker writes how far it is.
-        validation: what the first worker measures after each epoch, if anything.
     """
 
     config: RunConfig
     dataset: Location
     vocabulary: Vocabulary
     board: Any
-    validation: Validation | None = None
 
 
 def work(settings: dict[str, Assignment]) -> None:
@@ -64,7 +61,8 @@ def work(settings: dict[str, Assignment]) -> None:
     """
     assignment = settings["assignment"]
     config, world = assignment.config, _world()
-    data = _open_data(assignment)
+    dataset = with_held_out(config, PreparedDataset(Artifact.open(assignment.dataset, "dataset")))
+    data = _open_data(assignment, dataset)
     trainee = Trainee.build(config, assignment.vocabulary, data.steps, world.device)
     progress = Progress()
     if (checkpoint := ray.train.get_checkpoint()) is not None:
@@ -79,18 +77,9 @@ def work(settings: dict[str, Assignment]) -> None:
         progress=progress,
         on_progress=lambda made: _report(trainee, made, world),
         on_step=Writer(assignment.board) if world.rank == 0 else lambda step, steps, loss: None,
-        validate=_validator(assignment, trainee, world),
+        validate=_validation(assignment, dataset, world),
     )
     data.pixels.close()
-
-
-def _validator(assignment: Assignment, trainee: Trainee, world: World) -> Callable[[], dict[str, float]]:
-    # The others wait for the first worker where the epoch is reported, which all of them do together.
-    if assignment.validation is None or world.rank:
-        return dict
-    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
-    validator = Validator(assignment.config, dataset, assignment.validation, assignment.vocabulary, world.device)
-    return lambda: validator(trainee.step.model)
 
 
 def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
@@ -100,9 +89,13 @@ def _distributed(step: TrainingStep, config: RunConfig) -> nn.Module:
     return wrapped
 
 
-def _open_data(assignment: Assignment) -> TrainingData:
+def _validation(assignment: Assignment, dataset: PreparedDataset, world: World) -> Validation | None:
+    config = assignment.config.training.validation
+    return Validation(config, dataset, assignment.vocabulary, world) if config is not None else None
+
+
+def _open_data(assignment: Assignment, dataset: PreparedDataset) -> TrainingData:
     config = assignment.config
-    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
     triplets = collect(ray.train.get_dataset_shard(TRIPLETS)) if uses_triplets(config) else None
     sampler = make_sampler(config, dataset, triplets)
     threads = max(1, usable_cores() // ray.train.get_context().get_local_world_size())
@@ -122,7 +115,7 @@ def _world() -> World:
 
 def _report(trainee: Trainee, progress: Progress, world: World) -> None:
     """Report the progress; the first worker adds a checkpoint, without which Ray Train would keep no metrics."""
-    metrics = _metrics(progress)
+    metrics = {**_metrics(progress), **asides(trainee.step.model, progress)}
     if world.rank:
         ray.train.report(metrics)
         return
@@ -136,22 +129,11 @@ def _report(trainee: Trainee, progress: Progress, world: World) -> None:
         )
 
 
-def _placement_group() -> str:
-    """Return the id of what the workers hold: who stops the run from outside has it to give back."""
-    group = get_current_placement_group()
-    return group.id.hex() if group is not None else ""
-
-
 def _metrics(progress: Progress) -> dict[str, Any]:
     done = {"epoch": len(progress.history), "step": progress.partial.steps}
     if steps := progress.partial.steps:
         return {**done, "loss": progress.partial.losses["total"] / steps}
     last = progress.history[-1]
-    validation = [epoch.validated for epoch in progress.history if epoch.validation]
-    return {
-        **done,
-        "loss": last.losses["total"],
-        "triplets_per_s": last.triplets_per_s,
-        "pixels": last.pixels,
-        **({"validation": validation, "placement_group": _placement_group()} if validation else {}),
-    }
+    validation = {f"validation/{name}": value for name, value in last.validation.items()}
+    speed = {"triplets_per_s": last.triplets_per_s, "pixels": last.pixels}
+    return {**done, "loss": last.losses["total"], **speed, **validation}

@@ -11,10 +11,14 @@ from pydantic import Field, model_validator
 from cirray.config import Config
 from cirray.datasets import PreparedDataset
 from cirray.errors import ConfigError
-from cirray.evaluation import Protocol, protocol_of, protocols
-from cirray.recipes import HoldOutConfig, RunConfig
-from cirray.training.validation import PARAMETERS, SECONDS_PER_QUERY, Validation
+from cirray.evaluation import Protocol
+from cirray.evaluation.candidates import classes_of
+from cirray.evaluation.queries import query_sets
+from cirray.recipes import HoldOutConfig, RunConfig, ValidationConfig
+from cirray.training.held_out import HELD_OUT, with_held_out
+from cirray.training.validation import protocol_for
 
+PARAMETERS, SECONDS_PER_QUERY = "parameters", "seconds_per_query"
 COSTS = (PARAMETERS, SECONDS_PER_QUERY)
 """What a trial can be asked to keep low, beside its metric."""
 
@@ -106,19 +110,17 @@ def room_for(sweep: SweepConfig, cluster: Mapping[str, float]) -> Room:
     return Room(concurrency, min(1.0, math.floor(100 * share + 1e-9) / 100))
 
 
-def validation_of(
+def validated(
     config: RunConfig, dataset: PreparedDataset, sweep: SweepConfig, split: str | None, protocol: str | None
-) -> tuple[RunConfig, Validation]:
-    """Return the run as its trials take it, and what they are measured on: never the test split.
+) -> RunConfig:
+    """Return the run as its trials take it, with what they are measured on: never the test split.
 
     That is `split` if one is named; else the dataset's validation split, where it has a test split besides; else a
     share of what trains, held out of it.
 
     Raises:
         ConfigError: the split is the test's, or the run's own.
-        UnknownNameError: there is no such protocol.
     """
-    rules: Protocol = protocols[protocol] if protocol else protocol_of(dataset.reader)
     if split in ("test", config.split):
         raise ConfigError(
             f"A sweep cannot be measured on split {split!r}: what is chosen by a figure is not judged by it.",
@@ -126,7 +128,52 @@ def validation_of(
         )
     if split is None and "test" in dataset.splits:
         split = next((name for name in VALIDATION_SPLITS if name in dataset.splits and name != config.split), None)
-    if split is not None:
-        return config, Validation(protocol=rules, split=split)
-    hold_out = config.hold_out or HoldOutConfig(share=sweep.hold_out, seed=sweep.seed)
-    return config.model_copy(update={"hold_out": hold_out}), Validation(protocol=rules)
+    hold_out = config.hold_out
+    if split is None:
+        hold_out = hold_out or HoldOutConfig(share=sweep.hold_out, seed=sweep.seed)
+    measured = ValidationConfig(split=split or HELD_OUT, protocol=protocol)
+    training = config.training.model_copy(update={"validation": measured})
+    return config.model_copy(update={"hold_out": hold_out, "training": training})
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What the runs of a sweep are measured by.
+
+    Attributes:
+        split: whose queries.
+        protocol: how they are put.
+        queries: how many there are.
+    """
+
+    split: str
+    protocol: Protocol
+    queries: int
+
+    @classmethod
+    def of(cls, config: RunConfig, dataset: PreparedDataset) -> Measuring:
+        """Return what a run is measured by.
+
+        Raises:
+            ConfigError: the run has no validation, or the dataset no such split.
+            DataError: the split and the protocol do not go together, or what is held out is too little.
+        """
+        validation = config.training.validation
+        if validation is None:
+            raise ConfigError(f"Run {config.name} has no validation to be tuned by.")
+        data = with_held_out(config, dataset)
+        protocol, split = protocol_for(validation, data), validation.split
+        if protocol.candidates is not None:
+            return cls(split, protocol, len(classes_of(data, split, protocol.candidates).pictures))
+        return cls(split, protocol, sum(len(each.queries) for each in query_sets(data, split, protocol)))
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of what is measured."""
+        recall = "accuracy" if self.protocol.candidates is not None else "R"
+        return [
+            *(f"{recall}@{cutoff}" for cutoff in self.protocol.cutoffs),
+            *(f"R_subset@{cutoff}" for cutoff in self.protocol.subset_cutoffs),
+            *(f"mAP@{cutoff}" for cutoff in self.protocol.map_cutoffs),
+            "mean",
+        ]

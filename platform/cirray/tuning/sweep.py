@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import ray
 from ray import tune
@@ -17,9 +17,8 @@ from cirray.storage import Root, fingerprint
 from cirray.training import Scaling, run_fingerprint
 from cirray.training.data import make_sampler
 from cirray.training.sampling import check_divisible
-from cirray.training.validation import Validation, metric_names
 from cirray.tuning.ledger import Ledger, Trial
-from cirray.tuning.plan import DRIVER_CPUS, Room, SweepConfig, room_for
+from cirray.tuning.plan import DRIVER_CPUS, Measuring, Room, SweepConfig, room_for
 from cirray.tuning.search import scheduler, searcher
 from cirray.tuning.space import Dial, Space, dials_of
 from cirray.tuning.trial import Job, run_trial
@@ -36,7 +35,7 @@ class Sweep:
         config: of its runs, before their dials are turned.
         dials: by name.
         settings: how it searched.
-        validation: what its runs were measured on.
+        measuring: what its runs were measured by.
         trials: in the order in which they began.
         ledger: what it left.
     """
@@ -46,23 +45,19 @@ class Sweep:
     config: RunConfig
     dials: dict[str, Dial]
     settings: SweepConfig
-    validation: Validation
+    measuring: Measuring
     trials: list[Trial]
     ledger: Ledger
 
 
 def sweep_fingerprint(
-    config: RunConfig,
-    dataset: PreparedDataset,
-    dials: Mapping[str, Dial],
-    settings: SweepConfig,
-    validation: Validation,
+    config: RunConfig, dataset: PreparedDataset, dials: Mapping[str, Dial], settings: SweepConfig
 ) -> str:
     """Return the fingerprint of what a sweep searches, and how; not of how many trials, nor how many at a time."""
     scaling = Scaling(workers=settings.workers, gpu=settings.gpu)
     return fingerprint(
         {
-            "run": run_fingerprint(config, dataset, scaling, validation),
+            "run": run_fingerprint(config, dataset, scaling),
             "dials": {name: [dial.paths, dial.domain.model_dump(mode="json")] for name, dial in dials.items()},
             "settings": settings.model_dump(mode="json", exclude={"trials", "concurrency"}),
         }
@@ -75,18 +70,16 @@ def run_sweep(
     dataset: PreparedDataset,
     space: Space,
     settings: SweepConfig,
-    validation: Validation,
     told: Told = lambda done, total, note: None,
 ) -> Sweep:
     """Search a space, or go on with a search that was interrupted; what has been trained is not trained again.
 
     Args:
         root: where everything goes.
-        config: of the runs; the dataset that it names gives way to `dataset`.
+        config: of the runs, with a validation; the dataset that it names gives way to `dataset`.
         dataset: prepared.
         space: whose dials are turned.
         settings: how it is searched.
-        validation: what the runs are measured on.
         told: hears how far the sweep is.
 
     Raises:
@@ -96,49 +89,40 @@ def run_sweep(
     """
     config = config.model_copy(update={"dataset": dataset.name})
     dials = dials_of(space, config)
-    _check(config, dataset, settings, validation)
-    identity = sweep_fingerprint(config, dataset, dials, settings, validation)
+    measuring = Measuring.of(config, dataset)
+    _check(config, dataset, settings, measuring)
+    identity = sweep_fingerprint(config, dataset, dials, settings)
     ledger = Ledger.of(root, config.name, identity)
     trials = ledger.trials()
     if sum(trial.outcome is not None for trial in trials) < settings.trials:
-        _search(root, config, dataset, dials, settings, validation, ledger, trials, told)
+        job = Job(root.place, dataset.artifact.place, ledger.place, config, dials, settings, measuring.queries)
+        _search(job, dataset, trials, told)
         trials = ledger.trials()
-    return Sweep(root, identity, config, dials, settings, validation, trials, ledger)
+    return Sweep(root, identity, config, dials, settings, measuring, trials, ledger)
 
 
-def _check(config: RunConfig, dataset: PreparedDataset, settings: SweepConfig, validation: Validation) -> None:
-    if settings.metric not in (names := metric_names(validation.protocol)):
+def _check(config: RunConfig, dataset: PreparedDataset, settings: SweepConfig, measuring: Measuring) -> None:
+    if settings.metric not in measuring.metrics:
         raise ConfigError(
-            f"Protocol {validation.protocol.name!r} has no metric {settings.metric!r}; there are: {', '.join(names)}."
+            f"Protocol {measuring.protocol.name!r} has no metric {settings.metric!r}; there are: "
+            f"{', '.join(measuring.metrics)}."
         )
-    validation.check(config, dataset)
     check_divisible(config.training.batch_size, settings.workers)
     make_sampler(config, dataset).steps(config.training.batch_size)
 
 
-def _search(
-    root: Root,
-    config: RunConfig,
-    dataset: PreparedDataset,
-    dials: dict[str, Dial],
-    settings: SweepConfig,
-    validation: Validation,
-    ledger: Ledger,
-    trials: list[Trial],
-    told: Told,
-) -> None:
+def _search(job: Job, dataset: PreparedDataset, trials: list[Trial], told: Told) -> None:
     # No result files and pictures of Ray Tune's own beside the ledger.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     with ray_cluster(dashboard=True):
-        room = room_for(settings, ray.cluster_resources())
-        scaling = Scaling(workers=settings.workers, gpu=settings.gpu, cpus=room.cpus)
-        job = Job(root.place, dataset.artifact.place, ledger.place, config, dials, settings, scaling, validation)
+        room = room_for(job.sweep, ray.cluster_resources())
         watch = Watch(job, dataset, trials, told)
         # Ray Tune's own notes, which nothing reads: a sweep goes on from its ledger.
-        notes = root.runs() / f"sweep--{config.name.replace('/', '--')}-{ledger.place.path.rsplit('/')[-1]}"
+        name = f"sweep--{job.config.name.replace('/', '--')}-{job.ledger.path.rsplit('/', 1)[-1]}"
+        notes = Root(job.root).runs() / name
         notes.delete()
-        _tuner(root, notes.path.rsplit("/", 1)[-1], job, room, trials, watch).fit()
+        _tuner(name, replace(job, cpus=room.cpus), room, trials, watch).fit()
         notes.delete()
     if watch.broken:
         reasons = "; ".join(sorted(set(watch.broken.values())))
@@ -147,9 +131,9 @@ def _search(
         )
 
 
-def _tuner(root: Root, name: str, job: Job, room: Room, trials: list[Trial], watch: Watch) -> tune.Tuner:
+def _tuner(name: str, job: Job, room: Room, trials: list[Trial], watch: Watch) -> tune.Tuner:
     ended = sum(trial.outcome is not None for trial in trials)
-    runs = root.runs()
+    runs = Root(job.root).runs()
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), {"CPU": DRIVER_CPUS}),
         tune_config=tune.TuneConfig(

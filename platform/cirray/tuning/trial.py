@@ -6,7 +6,7 @@ whichever sweep meets it next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,19 +19,19 @@ from cirray.errors import CirrayError, ClusterError, StorageError, TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location, Root
 from cirray.training import Scaling, TrainingDetails, run_fingerprint, train
+from cirray.training.asides import GROUP, PARAMETERS, VALIDATION_SECONDS
 from cirray.training.failures import InterruptedRunError
-from cirray.training.validation import Validation
 from cirray.tuning.domains import Value
 from cirray.tuning.ledger import Ledger, Measured, Outcome, RunDetails, record_run, recorded_run
-from cirray.tuning.plan import SweepConfig
+from cirray.tuning.plan import SECONDS_PER_QUERY, SweepConfig
 from cirray.tuning.search import COST, EPOCH, SCORE, settled
 from cirray.tuning.space import Dial, turned
 
 HISTORY = "history"
 """Under which a report has all that was measured so far."""
 
-GROUP = "placement_group"
-"""Under which it has the id of what the run's workers hold."""
+VALIDATION = "validation/"
+"""Before the names of the metrics that Ray Train reports."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Job:
         config: of the run before its dials are turned.
         dials: of the sweep, by name.
         sweep: how it searches.
-        scaling: of each run.
-        validation: what runs are measured on.
+        queries: that each run is measured on.
+        cpus: that each worker reserves; None for what one has where it is alone.
     """
 
     root: Location
@@ -55,13 +55,18 @@ class Job:
     config: RunConfig
     dials: dict[str, Dial]
     sweep: SweepConfig
-    scaling: Scaling
-    validation: Validation
+    queries: int
+    cpus: float | None = None
+
+    @property
+    def scaling(self) -> Scaling:
+        """The workers of each run."""
+        return Scaling(workers=self.sweep.workers, gpu=self.sweep.gpu, cpus=self.cpus)
 
     def run_of(self, values: dict[str, Value], dataset: PreparedDataset) -> tuple[RunConfig, str]:
         """Return the run of a trial, and its fingerprint."""
         config = turned(self.config, self.dials, settled(self.dials, values))
-        return config, run_fingerprint(config, dataset, self.scaling, self.validation)
+        return config, run_fingerprint(config, dataset, self.scaling)
 
 
 def run_trial(values: dict[str, Value], job: Job) -> None:
@@ -92,7 +97,7 @@ def _run(job: Job, config: RunConfig, run: str, dataset: PreparedDataset) -> Non
         # Told again one by one, so that the scheduler judges the run as it would a new one.
         tune.report(_told(history[:reached], job.sweep))
     if found is None or not found.model:
-        found = _trained(job, config, dataset)
+        found = _trained(job, config, dataset, history)
         record_run(root, config.name, run, found, config.model_dump(mode="json"))
     ledger.end(run, Outcome(ended="finished", history=found.history, model=found.model))
     tune.report(_told(found.history, job.sweep))
@@ -104,35 +109,49 @@ def _tell_again(known: Outcome, sweep: SweepConfig) -> None:
     tune.report(_told(known.history, sweep))
 
 
-def _trained(job: Job, config: RunConfig, dataset: PreparedDataset) -> RunDetails:
+def _trained(job: Job, config: RunConfig, dataset: PreparedDataset, known: Sequence[Measured]) -> RunDetails:
     bundle, _ = train(
-        Root(job.root),
-        config,
-        dataset,
-        job.scaling,
-        validation=job.validation,
-        callbacks=[Reports(job.sweep)],
-        latest=False,
+        Root(job.root), config, dataset, job.scaling, callbacks=[Reports(job.sweep, job.queries, known)], latest=False
     )
-    history = tuple(epoch.validated for epoch in bundle.details(TrainingDetails).history)
+    epochs, parameters = bundle.details(TrainingDetails).history, bundle.manifest.counts[PARAMETERS]
+    history = tuple(
+        measured(epoch.epoch, epoch.validation, parameters, epoch.validation_seconds / job.queries)
+        for epoch in epochs
+        if epoch.validation
+    )
     return RunDetails(history=history, model=f"{bundle.manifest.name}@{bundle.version}")
 
 
 class Reports(TuneReportCallback):
-    """Hands what the first worker measured after an epoch on to Ray Tune. To be made in the trial's process."""
+    """Hands what was measured after an epoch on to Ray Tune. To be made in the trial's process.
 
-    def __init__(self, sweep: SweepConfig) -> None:
+    Args:
+        sweep: whose metric and cost count.
+        queries: that are measured.
+        known: what was measured before, by whoever began the run.
+    """
+
+    def __init__(self, sweep: SweepConfig, queries: int, known: Sequence[Measured]) -> None:
         super().__init__()
-        self._sweep = sweep
+        self._sweep, self._queries = sweep, queries
+        self._history = list(known)
 
     def after_report(
         self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: ray.train.Checkpoint | None
     ) -> None:
-        """Report an epoch; a checkpoint within one says nothing that a trial is judged by."""
+        """Report an epoch that was validated; a checkpoint within one says nothing that a trial is judged by."""
         first = metrics[0]
-        if first.get("validation") and not first["step"]:
-            report = {**_told(first["validation"], self._sweep), GROUP: first["placement_group"]}
-            super().after_report(run_context, [report], None)
+        found = {key.removeprefix(VALIDATION): value for key, value in first.items() if key.startswith(VALIDATION)}
+        if not found or (self._history and first[EPOCH] <= self._history[-1][EPOCH]):
+            return
+        seconds = first[VALIDATION_SECONDS] / self._queries
+        self._history.append(measured(first[EPOCH], found, first[PARAMETERS], seconds))
+        super().after_report(run_context, [{**_told(self._history, self._sweep), GROUP: first[GROUP]}], None)
+
+
+def measured(epoch: int, metrics: Mapping[str, float], parameters: int, seconds_per_query: float) -> Measured:
+    """Return all that a trial can be judged by after an epoch."""
+    return {EPOCH: float(epoch), **metrics, PARAMETERS: float(parameters), SECONDS_PER_QUERY: seconds_per_query}
 
 
 def _told(history: Sequence[Measured], sweep: SweepConfig) -> dict[str, Any]:

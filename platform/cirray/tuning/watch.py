@@ -12,9 +12,10 @@ from ray.util.placement_group import PlacementGroup
 
 from cirray.datasets import PreparedDataset
 from cirray.storage import Root
+from cirray.training.asides import GROUP
 from cirray.tuning.ledger import Begun, Ledger, Outcome, RunDetails, Trial, record_run
 from cirray.tuning.search import EPOCH, settled
-from cirray.tuning.trial import GROUP, HISTORY, Job
+from cirray.tuning.trial import HISTORY, Job
 
 Told = Callable[[int, int, str], None]
 """Called with (trials that have ended, trials in all, a note)."""

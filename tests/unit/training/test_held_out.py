@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,13 @@ from cirray.config import override
 from cirray.datasets import PreparedDataset
 from cirray.encoders import Vocabulary
 from cirray.errors import DataError
-from cirray.evaluation import protocols
 from cirray.recipes import HoldOutConfig, RunConfig, recipes
 from cirray.storage import Location
 from cirray.training.data import make_sampler, training_texts
-from cirray.training.held_out import held_out, held_out_part, training_part
-from cirray.training.validation import HELD_OUT, Validation, Validator, metric_names
+from cirray.training.held_out import HELD_OUT, held_out, held_out_part, training_part, with_held_out
+from cirray.training.validation import Validation
+from cirray.training.world import World
+from cirray.tuning.plan import Measuring
 from tests.artifacts import png, put_dataset
 
 COLOURS = {"red": (250, 10, 10), "green": (10, 250, 10), "blue": (10, 10, 250), "white": (240, 240, 240)}
@@ -35,6 +37,7 @@ def dataset(place: Path) -> PreparedDataset:
         {
             "item_id": f"{colour}-{copy:02d}",
             "label": colour,
+            "category": "toy",
             "attributes": [colour],
             "caption": f"{colour} thing",
             "splits": ["train"],
@@ -48,6 +51,7 @@ def dataset(place: Path) -> PreparedDataset:
         {
             "query_id": f"{number:04d}",
             "reference_id": names[number % len(names)],
+            "category": "toy",
             "target_id": names[(7 * number + 5) % len(names)],
             "texts": [f"make it {str(names[(7 * number + 5) % len(names)]).split('-')[0]}"],
         }
@@ -109,15 +113,24 @@ def test_nothing_is_held_out_unless_asked_for(tmp_path: Path) -> None:
     assert training_part(run, data.items, data.triplets("train")) == (data.items, data.triplets("train"))
 
 
-@pytest.mark.parametrize("protocol", ["standard", "catalog"])
-def test_a_validation_measures_all_that_it_says(tmp_path: Path, protocol: str) -> None:
-    data, run = dataset(tmp_path), config()
+@pytest.mark.parametrize("protocol", ["standard", "catalog", "fashioniq-b"])
+def test_a_run_is_measured_on_what_it_holds_out(tmp_path: Path, protocol: str) -> None:
+    validation = json.dumps({"split": HELD_OUT, "protocol": protocol})
+    run = config(f"training.validation={validation}")
+    data = with_held_out(run, dataset(tmp_path))
     sampler = make_sampler(run, data)
     vocabulary = Vocabulary.of(training_texts(run, sampler), run.model.tokenizer)
     torch.manual_seed(0)
-    model = Retriever(run.model, vocabulary).train()
-    found = Validator(run, data, Validation(protocol=protocols[protocol]), vocabulary, torch.device("cpu"))(model)
-    assert list(found) == metric_names(protocols[protocol])
-    assert found["parameters"] == sum(weight.numel() for weight in model.parameters())
-    assert found["seconds_per_query"] > 0
-    assert 0 <= found["R@1"] <= found["R@10"] <= found["R@50"] == 100.0
+    model = Retriever(run.model, vocabulary).eval()
+    assert run.training.validation is not None
+    found = Validation(run.training.validation, data, vocabulary, World())(model)
+    measuring = Measuring.of(run, dataset(tmp_path))
+    assert list(found) == measuring.metrics
+    assert measuring.queries == held_out_part(run, data, [HELD_OUT])[1].num_rows
+    assert 0 <= found["R@10"] <= found["R@50"] <= 100.0
+
+
+def test_a_dataset_of_which_nothing_is_held_out_stays_what_it_is(tmp_path: Path) -> None:
+    data = dataset(tmp_path)
+    assert with_held_out(config("hold_out=null"), data) is data
+    assert with_held_out(config(), data).splits == ["train", HELD_OUT]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from cirray.datasets import PreparedDataset
 from cirray.errors import ConfigError
-from cirray.recipes import recipes
+from cirray.recipes import HoldOutConfig, ValidationConfig, recipes
 from cirray.storage import Location
-from cirray.tuning.plan import DATA_CPUS, DRIVER_CPUS, SweepConfig, room_for, validation_of
+from cirray.tuning.plan import DATA_CPUS, DRIVER_CPUS, SweepConfig, room_for, validated
 from tests.artifacts import plain_png, put_dataset
 
 
@@ -66,18 +66,17 @@ def dataset(place: Path, *splits: str) -> PreparedDataset:
 
 def test_a_share_is_held_out_unless_there_is_a_validation_split_beside_the_test(tmp_path: Path) -> None:
     config, sweep = recipes["css-2d/concat"](), SweepConfig(hold_out=0.3, seed=4)
-    held, validation = validation_of(config, dataset(tmp_path / "1", "train", "test"), sweep, None, None)
-    assert validation.split is None
-    assert held.hold_out is not None
-    assert (held.hold_out.share, held.hold_out.seed) == (0.3, 4)
+    held = validated(config, dataset(tmp_path / "1", "train", "test"), sweep, None, None)
+    assert held.training.validation == ValidationConfig(split="held-out")
+    assert held.hold_out == HoldOutConfig(share=0.3, seed=4)
     # Where val is all there is, papers report it: there it is the test.
-    held, validation = validation_of(config, dataset(tmp_path / "2", "train", "val"), sweep, None, None)
-    assert validation.split is None
-    whole, validation = validation_of(config, dataset(tmp_path / "3", "train", "val", "test"), sweep, None, None)
-    assert (whole, validation.split) == (config, "val")
+    assert validated(config, dataset(tmp_path / "2", "train", "val"), sweep, None, None) == held
+    whole = validated(config, dataset(tmp_path / "3", "train", "val", "test"), sweep, None, "catalog")
+    assert whole.training.validation == ValidationConfig(split="val", protocol="catalog")
+    assert whole.hold_out is None
 
 
 @pytest.mark.parametrize("split", ["test", "train"])
 def test_neither_test_nor_training_is_measured_on(split: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not judged by it"):
-        validation_of(recipes["css-2d/concat"](), dataset(tmp_path, "train", "test"), SweepConfig(), split, None)
+        validated(recipes["css-2d/concat"](), dataset(tmp_path, "train", "test"), SweepConfig(), split, None)

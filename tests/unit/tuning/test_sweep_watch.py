@@ -10,11 +10,8 @@ import pytest
 
 from cirray.config import override
 from cirray.datasets import PreparedDataset
-from cirray.evaluation import protocols
 from cirray.recipes import recipes
 from cirray.storage import Root
-from cirray.training import Scaling
-from cirray.training.validation import Validation
 from cirray.tuning import LogUniform, Space, dials_of
 from cirray.tuning.ledger import Ledger, Outcome, recorded_run
 from cirray.tuning.plan import SweepConfig
@@ -43,8 +40,7 @@ def job(tmp_path: Path, dataset: PreparedDataset) -> Job:
         config,
         dials_of(Space(dials={RATE: LogUniform(low=1e-4, high=1.0)}), config),
         SweepConfig(trials=4, metric="R@1"),
-        Scaling(),
-        Validation(protocol=protocols["standard"]),
+        queries=5,
     )
 
 
