@@ -18,11 +18,16 @@ from cirray.errors import DataError
 from cirray.objectives import Batch, Texts, needs_descriptions
 from cirray.recipes import RunConfig
 from cirray.training.ahead import ahead
-from cirray.training.held_out import training_part, uses_triplets
+from cirray.training.held_out import training_part
 from cirray.training.randomness import AUGMENTATION, step_seed
 from cirray.training.sampling import worker_share
 from cirray.training.tokens import TokenIds
 from cirray.training.world import World
+
+
+def uses_triplets(config: RunConfig) -> bool:
+    """Return whether a run draws from its dataset's triplets, rather than making pairs of the items itself."""
+    return samplers[config.training.sampler.name].uses_triplets
 
 
 def make_sampler(config: RunConfig, dataset: PreparedDataset, triplets: pa.Table | None = None) -> Sampler:

@@ -26,9 +26,9 @@ from cirray.storage import Artifact, Location, Root, code_fingerprint, fingerpri
 from cirray.storage.fingerprint import VERSION_LENGTH
 from cirray.training.board import Heartbeat, watched
 from cirray.training.checkpoint import load_progress, load_weights
-from cirray.training.data import make_sampler, training_texts
+from cirray.training.data import make_sampler, training_texts, uses_triplets
 from cirray.training.failures import GiveUp, told
-from cirray.training.held_out import uses_triplets, with_held_out
+from cirray.training.held_out import with_held_out
 from cirray.training.progress import EpochReport
 from cirray.training.rows import triplet_rows
 from cirray.training.sampling import check_divisible

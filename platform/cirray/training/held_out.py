@@ -26,11 +26,6 @@ MIN_QUERIES = 10
 """Below this a share of a split measures nothing."""
 
 
-def uses_triplets(config: RunConfig) -> bool:
-    """Return whether a run draws from its dataset's triplets, rather than making pairs of the items itself."""
-    return samplers[config.training.sampler.name].uses_triplets
-
-
 def held_out(ids: Iterable[str], hold_out: HoldOutConfig) -> list[bool]:
     """Return for each id whether it is held out; that follows from the id, the share and the seed alone."""
     below = int(hold_out.share * 2**64)
@@ -83,7 +78,7 @@ def training_part(config: RunConfig, items: pa.Table, triplets: pa.Table) -> tup
     """
     if config.hold_out is None:
         return items, triplets
-    if uses_triplets(config):
+    if samplers[config.training.sampler.name].uses_triplets:
         out = held_out(triplets["reference_id"].to_pylist(), config.hold_out)
         return items, triplets.filter(pa.array(np.logical_not(out)))
     out = held_out(items["item_id"].to_pylist(), config.hold_out)
@@ -117,7 +112,7 @@ def held_out_part(config: RunConfig, dataset: PreparedDataset, names: Iterable[s
 def _held_out_triplets(config: RunConfig, dataset: PreparedDataset) -> pa.Table:
     if config.hold_out is None:
         return triplets_table([])
-    if uses_triplets(config):
+    if samplers[config.training.sampler.name].uses_triplets:
         triplets = dataset.triplets(config.split)
         return triplets.filter(pa.array(held_out(triplets["reference_id"].to_pylist(), config.hold_out)))
     return _held_out_pairs(config, dataset, config.hold_out)

@@ -21,8 +21,8 @@ from cirray.storage import Artifact, Location
 from cirray.training.asides import asides
 from cirray.training.board import Writer
 from cirray.training.checkpoint import load_checkpoint, save_checkpoint
-from cirray.training.data import TrainingData, make_sampler
-from cirray.training.held_out import uses_triplets, with_held_out
+from cirray.training.data import TrainingData, make_sampler, uses_triplets
+from cirray.training.held_out import with_held_out
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.rows import collect
