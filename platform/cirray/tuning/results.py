@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cirray.recipes import recipes
 from cirray.tuning.domains import Value
 from cirray.tuning.ledger import Trial
 from cirray.tuning.search import EPOCH, objectives, study_of
+from cirray.tuning.space import turned
 from cirray.tuning.sweep import Sweep
 
 MIN_TRIALS = 4
@@ -100,17 +104,32 @@ def summary_of(sweep: Sweep) -> dict[str, Any]:
 
 def commands_for(best: Row, sweep: Sweep) -> list[str]:
     """Return what to do with the best trial: promote its bundle, or train its settings on all of the split."""
-    turned = [f"{path}={_word(best.values[name])}" for name, dial in sweep.dials.items() for path in dial.paths]
-    sets = " ".join(f"--set {assignment}" for assignment in turned)
-    run = f"--recipe {sweep.config.name} --workers {sweep.settings.workers}"
+    own = recipes[sweep.config.name]().model_dump(mode="json")
+    run = turned(sweep.config, sweep.dials, best.values).model_dump(mode="json")
+    for tree in (own, run):
+        # On all of the split, and measured by whoever evaluates it.
+        tree.pop("hold_out")
+        tree["training"].pop("validation")
+    sets = " ".join(f"--set {shlex.quote(f'{path}={_word(value)}')}" for path, value in _changes(own, run))
+    where = f"--root {shlex.quote(sweep.root.uri)}"
     return [
-        f"cirray models promote {best.model} --root {sweep.root.uri}",
-        f"cirray train {run} --root {sweep.root.uri} --set training.epochs={sweep.config.training.epochs} {sets}",
+        f"cirray models promote {best.model} {where}",
+        f"cirray train --recipe {sweep.config.name} --dataset {sweep.config.dataset} "
+        f"--workers {sweep.settings.workers} {where} {sets}",
     ]
 
 
-def _word(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) or value is None else f"{value}"
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the path and the value of each setting that is not what it was."""
+    for name, value in after.items():
+        if isinstance(value, Mapping) and isinstance(before.get(name), Mapping):
+            yield from _changes(before[name], value, f"{inside}{name}.")
+        elif name not in before or before[name] != value:
+            yield f"{inside}{name}", value
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _row(trial: Trial, sweep: Sweep, efficient: bool) -> Row:
