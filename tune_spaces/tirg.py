@@ -1,8 +1,8 @@
 """TIRG and its siblings: how much of the reference passes the gate, and how much the text adds."""
 
-from cirray.tuning import LOSS_DIALS, RATE_DIALS, LogUniform, Uniform, register_space
+from cirray.tuning import LOSS_DIALS, RATE_DIALS, Domain, LogUniform, Uniform, register_space
 
-GATES = {
+GATES: dict[str, Domain] = {
     "model.composer.gate_weight": Uniform(low=0.1, high=4.0),
     "model.composer.residual_weight": LogUniform(low=0.3, high=30.0),
 }

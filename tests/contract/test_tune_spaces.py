@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -59,7 +60,7 @@ def test_whatever_is_drawn_builds_a_valid_run(config: RunConfig) -> None:
         tree = turned(config, dials, values).model_dump(mode="json")
         for name, dial in dials.items():
             for path in dial.paths:
-                place = tree
+                place: Any = tree
                 for part in path.split("."):
                     place = place[int(part)] if isinstance(place, list) else place[part]
                 assert place == values[name]

@@ -19,6 +19,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search.optuna import OptunaSearch
@@ -66,7 +67,7 @@ def study_of(
         storage: of Optuna's, to keep the study in.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = ["maximize", "minimize"] if sweep.cost else ["maximize"]
+    directions = [StudyDirection.MAXIMIZE, *([StudyDirection.MINIMIZE] if sweep.cost else [])]
     study = optuna.create_study(storage=storage, study_name=STUDY, directions=directions)
     distributions = {name: distribution(dial.domain) for name, dial in dials.items()}
     study.add_trials([_frozen(trial, distributions, sweep) for trial in trials if trial.outcome is not None])

@@ -122,7 +122,7 @@ def _trained(job: Job, config: RunConfig, dataset: PreparedDataset, known: Seque
     return RunDetails(history=history, model=f"{bundle.manifest.name}@{bundle.version}")
 
 
-class Reports(TuneReportCallback):
+class Reports(ray.train.UserCallback):
     """Hands what was measured after an epoch on to Ray Tune. To be made in the trial's process.
 
     Args:
@@ -132,7 +132,7 @@ class Reports(TuneReportCallback):
     """
 
     def __init__(self, sweep: SweepConfig, queries: int, known: Sequence[Measured]) -> None:
-        super().__init__()
+        self._tune = TuneReportCallback()
         self._sweep, self._queries = sweep, queries
         self._history = list(known)
 
@@ -146,7 +146,7 @@ class Reports(TuneReportCallback):
             return
         seconds = first[VALIDATION_SECONDS] / self._queries
         self._history.append(measured(first[EPOCH], found, first[PARAMETERS], seconds))
-        super().after_report(run_context, [{**_told(self._history, self._sweep), GROUP: first[GROUP]}], None)
+        self._tune.after_report(run_context, [{**_told(self._history, self._sweep), GROUP: first[GROUP]}], None)
 
 
 def measured(epoch: int, metrics: Mapping[str, float], parameters: int, seconds_per_query: float) -> Measured:

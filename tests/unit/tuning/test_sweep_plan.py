@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,7 +41,7 @@ def test_what_is_given_out_always_fits_beside_data(cpus: int, workers: int, tria
     ],
 )
 def test_what_cannot_be_scheduled_is_refused(
-    settings: dict[str, int], cluster: dict[str, float], message: str
+    settings: dict[str, Any], cluster: dict[str, float], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         room_for(SweepConfig(**settings), cluster)

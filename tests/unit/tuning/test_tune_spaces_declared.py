@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cirray.config import Config, from_mapping, override
+from cirray.config import from_mapping, override
 from cirray.errors import ConfigError
 from cirray.recipes import RunConfig, recipes
 from cirray.tuning import Around, Integer, LogUniform, OneOf, Space, Uniform, dials_of, space_of, turned
@@ -27,7 +28,7 @@ def space(**dials: Domain) -> Space:
 @pytest.mark.parametrize(
     ("kind", "low", "high"), [(Uniform, 1.0, 1.0), (LogUniform, 2.0, 1.0), (LogUniform, 0.0, 1.0), (Integer, 3, 2)]
 )
-def test_an_empty_range_is_refused(kind: type[Config], low: float, high: float) -> None:
+def test_an_empty_range_is_refused(kind: Any, low: float, high: float) -> None:
     with pytest.raises(ValueError, match=r"holds no two values|greater than 0"):
         kind(low=low, high=high)
 
@@ -61,7 +62,7 @@ def test_a_settled_number_is_short_and_stays_in_its_range(value: float) -> None:
 
 
 def test_a_loss_is_addressed_by_its_kind_in_whatever_role_and_only_where_there_is_one() -> None:
-    dials = {"objective.batch-classification.scale": Uniform(low=1.0, high=9.0)}
+    dials: dict[str, Domain] = {"objective.batch-classification.scale": Uniform(low=1.0, high=9.0)}
     assert dials_of(Space(dials={**dials, "training.warmup": Uniform(low=0.0, high=0.5)}), recipe()).keys() == {
         "training.warmup"
     }
