@@ -95,7 +95,7 @@ def room_for(sweep: SweepConfig, cluster: Mapping[str, float]) -> Room:
     most = int((cpus + 1e-9) // (sweep.workers * MIN_WORKER_CPUS + DRIVER_CPUS)) if cpus > 0 else 0
     if sweep.gpu:
         most = min(most, int(gpus // sweep.workers))
-    asked = sweep.concurrency or 1
+    asked = min(sweep.concurrency or 1, sweep.trials)
     if asked > most:
         needs = f"{asked * sweep.workers} GPUs" if sweep.gpu and gpus < asked * sweep.workers else "more CPUs"
         raise ConfigError(
@@ -105,7 +105,7 @@ def room_for(sweep: SweepConfig, cluster: Mapping[str, float]) -> Room:
         )
     # A worker to a CPU, where nobody says otherwise.
     usual = max(1, min(most, int(cpus // sweep.workers)))
-    concurrency = min(sweep.concurrency or (most if sweep.gpu else usual), sweep.trials)
+    concurrency = asked if sweep.concurrency else min(most if sweep.gpu else usual, sweep.trials)
     share = (cpus - concurrency * DRIVER_CPUS) / (concurrency * sweep.workers)
     return Room(concurrency, min(1.0, math.floor(100 * share + 1e-9) / 100))
 

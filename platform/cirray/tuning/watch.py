@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
@@ -42,7 +42,7 @@ class Watch(tune.Callback):
         self._runs: dict[str, str] = {}
         self._histories: dict[str, list[dict[str, float]]] = {}
         self._groups: dict[str, str] = {}
-        self._best: float | None = None
+        self._best = max(_last_scores(trials, job.sweep.metric), default=None)
         self.broken: dict[str, str] = {}
         """Trials that ended by what is not their own fault: the reason of each run; they are begun, and not ended."""
 
@@ -83,9 +83,7 @@ class Watch(tune.Callback):
                 details = RunDetails(history=tuple(history))
                 record_run(Root(self._job.root), config.name, run, details, config.model_dump(mode="json"))
                 self._ledger.end(run, Outcome(ended="stopped", history=details.history))
-        if group := self._groups.pop(trial.trial_id, None):
-            _give_back(group)
-        self._end()
+        self._end(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note what broke the trial; a failure of its own it has written down itself."""
@@ -93,15 +91,23 @@ class Watch(tune.Callback):
         if self._ledger.outcome(run) is None:
             lines = str(trial.get_error() or "its process died").strip().splitlines()
             self.broken[run] = lines[-1].strip()
-        self._end()
+        self._end(trial)
 
-    def _end(self) -> None:
+    def _end(self, trial: Any) -> None:
+        if group := self._groups.pop(trial.trial_id, None):
+            _give_back(group)
         self._ended += 1
         self._tell()
 
     def _tell(self) -> None:
         best = "" if self._best is None else f"best {self._job.sweep.metric} {self._best:.2f}"
         self._told(min(self._ended, self._job.sweep.trials), self._job.sweep.trials, best)
+
+
+def _last_scores(trials: list[Trial], metric: str) -> Iterator[float]:
+    for trial in trials:
+        if trial.outcome is not None and trial.outcome.history:
+            yield trial.outcome.history[-1][metric]
 
 
 def _give_back(group: str) -> None:
