@@ -42,10 +42,10 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("arguments", "message"),
     [
         (["css-2d/tirg"], "Did you mean"),
-        ([RECIPE, "--metric", "R@7"], "There|has no metric 'R@7'"),
+        ([RECIPE, "--metric", "R@7"], "has no metric 'R@7'"),
         ([RECIPE, "--cost", "money"], "There is no cost 'money'"),
         ([RECIPE, "--validation", "test"], "not judged by it"),
-        ([RECIPE, "--validation", "dev"], "has no split 'dev'"),
+        ([RECIPE, "--validation", "dev"], "training.validation.split is 'dev'"),
         ([RECIPE, "--hold-out", "0.02"], "are the least"),
         ([RECIPE, "--space", "nowhere.yaml"], "nothing of that name"),
         ([RECIPE], "batch_size is 256"),
@@ -58,5 +58,5 @@ def test_it_says_at_once_what_does_not_fit(
 ) -> None:
     hold_out = [] if "--hold-out" in arguments else ["--hold-out", "0.5"]
     assert run(["tune", *arguments, *hold_out, "--root", str(root)]) == 2
-    assert any(part in capsys.readouterr().err.replace("\n", " ") for part in message.split("|"))
+    assert message in capsys.readouterr().err
     assert not (root / "sweeps").exists()
