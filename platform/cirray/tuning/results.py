@@ -54,7 +54,7 @@ def rows_of(sweep: Sweep) -> list[Row]:
     finished = [trial for trial in sweep.trials if trial.outcome is not None and trial.outcome.ended == "finished"]
     front = {trial.begun.number for trial in _efficient(finished, sweep)}
     rows = [_row(trial, sweep, trial.begun.number in front) for trial in sweep.trials]
-    return sorted(rows, key=lambda row: (row.ended != "finished", -math.inf if row.score is None else -row.score))
+    return sorted(rows, key=lambda row: (row.ended != "finished", math.inf if row.score is None else -row.score))
 
 
 def best_of(sweep: Sweep) -> Row | None:

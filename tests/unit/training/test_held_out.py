@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cirray.composers import Retriever
@@ -64,13 +64,14 @@ def config(*assignments: str) -> RunConfig:
     return override(recipes["css-2d/text-only"](), ["training.batch_size=8", f"hold_out={HALF}", *assignments])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**40), st.floats(0.05, 0.95))
 def test_the_share_is_kept_and_follows_from_the_seed(seed: int, share: float) -> None:
-    ids = [f"item-{number}" for number in range(2000)]
+    ids = [f"item-{number}" for number in range(1000)]
     hold_out = HoldOutConfig(share=share, seed=seed)
     out = held_out(ids, hold_out)
     assert out == held_out(ids, hold_out)
-    assert np.mean(out) == pytest.approx(share, abs=0.06)
+    assert np.mean(out) == pytest.approx(share, abs=0.08)
     more = held_out(ids, HoldOutConfig(share=min(0.99, share + 0.04), seed=seed))
     assert all(later for earlier, later in zip(out, more, strict=True) if earlier)
 
