@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import optuna
+
 from cirray.recipes import recipes
 from cirray.tuning.domains import Value
 from cirray.tuning.ledger import Trial
@@ -69,16 +71,13 @@ def importances(sweep: Sweep) -> dict[str, float]:
     By PED-ANOVA (Watanabe et al., IJCAI 2023), which needs no forest of trees and so no further library. Empty where
     there are too few trials, or all came to the same.
     """
-    import optuna
-
-    scored = [trial for trial in sweep.trials if objectives(trial, sweep.settings)]
-    different = {tuple(objectives(trial, sweep.settings) or ())[:1] for trial in scored}
-    if len(scored) < MIN_TRIALS or len(different) < 2:
+    alone = sweep.settings.model_copy(update={"cost": None})
+    scored = [trial for trial in sweep.trials if objectives(trial, alone)]
+    if len(scored) < MIN_TRIALS or len({tuple(objectives(trial, alone) or ()) for trial in scored}) < 2:
         return {}
+    # The score is all there is in this study: of a target that it is given, the evaluator takes the low values as good.
     found = optuna.importance.get_param_importances(
-        study_of(sweep.dials, scored, sweep.settings),
-        evaluator=optuna.importance.PedAnovaImportanceEvaluator(),
-        target=lambda trial: float(trial.values[0]),
+        study_of(sweep.dials, scored, alone), evaluator=optuna.importance.PedAnovaImportanceEvaluator()
     )
     return {name: float(share) for name, share in found.items() if math.isfinite(share)}
 

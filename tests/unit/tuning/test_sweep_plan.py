@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cirray.datasets import PreparedDataset
@@ -17,6 +17,7 @@ from cirray.tuning.plan import DATA_CPUS, DRIVER_CPUS, SweepConfig, room_for, va
 from tests.artifacts import plain_png, put_dataset
 
 
+@settings(deadline=None)
 @given(st.integers(1, 64), st.integers(1, 8), st.integers(1, 40), st.one_of(st.none(), st.integers(1, 12)))
 def test_what_is_given_out_always_fits_beside_data(cpus: int, workers: int, trials: int, asked: int | None) -> None:
     sweep = SweepConfig(workers=workers, trials=trials, concurrency=asked)

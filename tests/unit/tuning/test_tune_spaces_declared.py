@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -41,6 +41,7 @@ def test_true_is_no_number() -> None:
     assert OneOf(values=(False, True)).holds(True)
 
 
+@settings(deadline=None)
 @given(st.floats(1e-12, 1e12), st.floats(1.1, 1e3))
 def test_what_a_range_is_around_lies_in_it(default: float, factor: float) -> None:
     assert Around(factor=factor).of(default).holds(default)
@@ -52,6 +53,7 @@ def test_there_is_no_range_around_what_is_not_above_zero(default: float | str | 
         Around(factor=2.0).of(default)
 
 
+@settings(deadline=None)
 @given(st.floats(0.1234567, 7.654321))
 def test_a_settled_number_is_short_and_stays_in_its_range(value: float) -> None:
     config = recipe()
