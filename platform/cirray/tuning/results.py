@@ -75,7 +75,7 @@ def importances(sweep: Sweep) -> dict[str, float]:
     scored = [trial for trial in sweep.trials if objectives(trial, alone)]
     if len(scored) < MIN_TRIALS or len({tuple(objectives(trial, alone) or ()) for trial in scored}) < 2:
         return {}
-    # The score is all there is in this study: of a target that it is given, the evaluator takes the low values as good.
+    # The score alone, by the study's direction: of a target that it is given, the evaluator seeks the low values.
     found = optuna.importance.get_param_importances(
         study_of(sweep.dials, scored, alone), evaluator=optuna.importance.PedAnovaImportanceEvaluator()
     )

@@ -28,7 +28,7 @@ def test_what_is_given_out_always_fits_beside_data(cpus: int, workers: int, tria
         assert min(asked or 1, trials) * (workers * 0.1 + DRIVER_CPUS) > cpus - DATA_CPUS - 1e-6
         return
     assert room.concurrency == min(asked, trials) if asked else room.concurrency >= 1
-    assert 0.05 <= room.cpus <= 1
+    assert 0.1 <= room.cpus <= 1
     assert room.concurrency * (workers * room.cpus + DRIVER_CPUS) <= cpus - DATA_CPUS + 1e-9
 
 
