@@ -70,7 +70,7 @@ def killed(css_root: str, bucket: str, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("tuning")
     space = folder / "space.yaml"
     space.write_text(
-        "training.learning_rate: {kind: around, factor: 300.0}\n"
+        "training.learning_rate: {kind: around, factor: 30.0}\n"
         "objective.batch-classification.scale: {kind: log-uniform, low: 1.0, high: 20.0}\n"
     )
     root = Root.open(f"{bucket}/{folder.name}")
