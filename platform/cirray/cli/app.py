@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from cirray.cli.learning import train, tune
 from cirray.cli.measuring import compare, evaluate, submit
 from cirray.cli.models import models_app
 from cirray.cli.options import DatasetOption, JsonOption, ModelOption, RootOption, SetOption, SplitOption
@@ -70,29 +71,7 @@ def prepare(
     show(result, as_json)
 
 
-@app.command()
-def train(
-    recipe: Annotated[str, typer.Option(help="Which run, e.g. css-2d/tirg-last-conv.")],
-    root: RootOption,
-    dataset: DatasetOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = 1,
-    min_workers: Annotated[
-        int | None, typer.Option(min=1, help="Go on with as few as these where nodes go away; by default all.")
-    ] = None,
-    gpu: Annotated[bool, typer.Option("--gpu", help="One GPU for each worker.")] = False,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a recipe's model, or go on where an interrupted run of the same settings stopped."""
-    from cirray.cli.operations import train_model
-
-    result = train_model(
-        open_root(root), recipe, dataset, workers, gpu, assignments or (), open_display(), min_workers
-    )
-    show({key: value for key, value in result.items() if as_json or key != "history"}, as_json)
-
-
-for verb in (evaluate, compare, submit):
+for verb in (train, tune, evaluate, compare, submit):
     app.command()(verb)
 
 

@@ -127,6 +127,18 @@ class TrainingConfig(Config):
     keep: KeepConfig = KeepConfig()
 
 
+class HoldOutConfig(Config):
+    """What is kept from training, to measure on while a run goes on: the split "held-out" of its dataset.
+
+    Attributes:
+        share: of the references of the split's triplets; of its items, where the sampler pairs these itself.
+        seed: decides which.
+    """
+
+    share: float = Field(0.1, gt=0, lt=1)
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
 class RunConfig(Config):
     """A (dataset, method) run, complete.
 
@@ -134,6 +146,7 @@ class RunConfig(Config):
         name: of the recipe; the model is kept under it.
         dataset: name of the prepared dataset.
         split: whose triplets train.
+        hold_out: what part of the split does not; null for none.
         seed: decides initial weights, batches and dropout.
         model: encoders and composer.
         objective: the losses by the role that each plays, with their weights, margins and temperatures.
@@ -143,6 +156,7 @@ class RunConfig(Config):
     name: str
     dataset: str
     split: str = "train"
+    hold_out: HoldOutConfig | None = None
     seed: int = Field(0, ge=0, lt=2**63)
     model: ModelConfig
     objective: dict[Role, Annotated[SerializeAsAny[LossConfig], chosen_from(losses)]] = Field(min_length=1)

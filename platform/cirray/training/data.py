@@ -18,6 +18,7 @@ from cirray.errors import DataError
 from cirray.objectives import Batch, Texts, needs_descriptions
 from cirray.recipes import RunConfig
 from cirray.training.ahead import ahead
+from cirray.training.held_out import training_part
 from cirray.training.inspection import ExampleNote
 from cirray.training.randomness import AUGMENTATION, step_seed
 from cirray.training.sampling import worker_share
@@ -45,7 +46,8 @@ def make_sampler(config: RunConfig, dataset: PreparedDataset, triplets: pa.Table
     if triplets is None:
         triplets = _triplets(config, dataset)
     training = config.training
-    pool = Pool.of(dataset.items, triplets, config.split, training.texts, training.joiner)
+    items, triplets = training_part(config, dataset.items, triplets)
+    pool = Pool.of(items, triplets, config.split, training.texts, training.joiner)
     if uses_triplets(config) and not len(pool):
         raise DataError(
             f"Split {config.split!r} of dataset {dataset.name!r} has no triplets, which the sampler "

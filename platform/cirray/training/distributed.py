@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import Field
+from ray.train import UserCallback
 
 from cirray.bundles import BundleDetails
 from cirray.datasets import PreparedDataset
@@ -17,6 +18,7 @@ from cirray.storage.lease import lease
 from cirray.training.board import Heartbeat
 from cirray.training.checkpoints import Checkpoints
 from cirray.training.checks import check_batch, check_validation
+from cirray.training.held_out import with_held_out
 from cirray.training.identity import run_fingerprint
 from cirray.training.progress import EpochReport
 from cirray.training.run import Run
@@ -45,6 +47,9 @@ def train(
     scaling: Scaling,
     on_heartbeat: Callable[[Heartbeat], None] = lambda heartbeat: None,
     on_said: Callable[[str], None] = _LOG.warning,
+    *,
+    callbacks: Sequence[UserCallback] = (),
+    latest: bool = True,
 ) -> tuple[Artifact, bool]:
     """Train a model, or go on with a run that was interrupted; return its bundle and whether anything was trained.
 
@@ -58,6 +63,8 @@ def train(
         scaling: workers.
         on_heartbeat: hears how far training is.
         on_said: hears what befalls the run: workers that died, checkpoints that were damaged, where it goes on from.
+        callbacks: that Ray Train's controller calls.
+        latest: whether the bundle becomes the one that the model's name alone means.
 
     Raises:
         ConfigError: the batch does not fit the data, the loss or the workers, or the settings give no model.
@@ -76,12 +83,13 @@ def train(
     else:
         check_share(config.training.batch_size, scaling)
         check_batch(config)
-        check_validation(config, dataset)
+        check_validation(config, with_held_out(config, dataset))
         folder = root.runs() / f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}"
         checkpoints = Checkpoints(folder / CHECKPOINTS, config.name, identity, config.training.keep)
         with lease(folder / LEASE, say=on_said) as owner:
             claim = Claim(folder / LEASE, owner)
-            run = Run(config, dataset, scaling, folder, checkpoints, claim, on_heartbeat, on_said)
+            run = Run(config, dataset, scaling, folder, checkpoints, claim, on_heartbeat, on_said, callbacks)
             bundle = run.to_bundle(shelf.version(identity))
-    shelf.point_at(bundle.version)
+    if latest:
+        shelf.point_at(bundle.version)
     return bundle, not finished

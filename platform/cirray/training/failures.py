@@ -12,6 +12,10 @@ from cirray.cluster import own_error, unwrapped
 from cirray.errors import CirrayError, StorageError, TrainingError
 
 
+class InterruptedRunError(TrainingError):
+    """A run ended by what is not its own fault, such as workers that died; the same call goes on with it."""
+
+
 class GiveUp(UserCallback):
     """Ends a run that another try would not help; Ray starts its workers again as long as this says nothing.
 
@@ -45,7 +49,7 @@ class GiveUp(UserCallback):
             return
         self._count()
         if self._failures > self._max_failures:
-            raise TrainingError(
+            raise InterruptedRunError(
                 f"Workers died {self._failures} times in a row without getting any further: {reasons}.",
                 hint="Run the same command again to go on from the last checkpoint.",
             )
@@ -61,12 +65,12 @@ class GiveUp(UserCallback):
 
 
 def told(error: BaseException) -> CirrayError:
-    """Return the error of cirray that made a run fail, or a `TrainingError` that says what did."""
+    """Return the error of cirray that made a run fail, or an `InterruptedRunError` that says what did."""
     failures = getattr(error, "worker_failures", None) or {0: error}
     for own in map(own_error, failures.values()):
         if own is not None:
             return own
-    return TrainingError(
+    return InterruptedRunError(
         f"Training failed: {'; '.join(_reasons(failures))}.", hint="Run the same command again to go on from there."
     )
 

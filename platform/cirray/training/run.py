@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +22,6 @@ from cirray.cluster import own_errors, ray_cluster
 from cirray.composers import Retriever
 from cirray.datasets import PreparedDataset
 from cirray.encoders import Vocabulary, no_initial_weights
-from cirray.errors import TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
 from cirray.training.board import Heartbeat, Teller, watched
@@ -31,7 +30,7 @@ from cirray.training.checkpoints import Checkpoints
 from cirray.training.checks import check_buildable
 from cirray.training.data import make_sampler, training_texts, uses_triplets
 from cirray.training.elastic import SharingTrainer
-from cirray.training.failures import GiveUp, told
+from cirray.training.failures import GiveUp, InterruptedRunError, told
 from cirray.training.progress import EpochReport, Progress
 from cirray.training.rows import triplet_rows
 from cirray.training.scaling import Scaling, resources_per_worker
@@ -52,6 +51,7 @@ class Run:
         claim: to them.
         on_heartbeat: hears how far training is.
         on_said: hears what befalls the run.
+        callbacks: that Ray Train's controller calls.
     """
 
     config: RunConfig
@@ -62,6 +62,7 @@ class Run:
     claim: Claim
     on_heartbeat: Callable[[Heartbeat], None]
     on_said: Callable[[str], None]
+    callbacks: Sequence[ray.train.UserCallback] = ()
 
     def to_bundle(self, place: Location) -> Artifact:
         """Train for what is left of the run, and write its bundle at `place`."""
@@ -119,7 +120,7 @@ class Run:
     def _run_config(self, board: Any) -> ray.train.RunConfig:
         above, _, name = self.folder.path.rpartition("/")
         give_up = GiveUp(self.scaling.max_failures, partial(_last, self.checkpoints), Teller(board))
-        callbacks: list[Any] = [give_up]  # Ray's annotation is that of its former callbacks
+        callbacks: list[Any] = [give_up, *self.callbacks]  # Ray's annotation is that of its former callbacks
         return ray.train.RunConfig(
             name=name,
             # Ray keeps nothing there but a marker: the checkpoints are ours (see `Checkpoints`).
@@ -144,7 +145,7 @@ class Run:
         found = self.checkpoints.newest(read, self.on_said)
         if found is None or not self._is_done(found[1]):
             # What was trained last was damaged meanwhile, or workers wrote where this process does not look.
-            raise TrainingError(
+            raise InterruptedRunError(
                 f"The run has ended, but its last checkpoint is not at {self.checkpoints.place}.",
                 hint="Run the same command again to go on from what is there.",
             )

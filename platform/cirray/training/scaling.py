@@ -23,6 +23,7 @@ class Scaling(Config):
         gpu: whether each takes a GPU (NCCL, bf16) or works on the CPU (gloo).
         max_failures: how many times in a row workers may die with no new checkpoint in between.
         timeout_s: how long a worker waits for the others before it gives up.
+        cpus: that each worker reserves; null for one, or less where the cluster has fewer.
         wait_s: how long the run waits for nodes that it lacks.
         resize_every_s: how often a run with fewer than `workers` looks for new nodes, which it takes in by going on
             from the last checkpoint with more workers.
@@ -33,6 +34,7 @@ class Scaling(Config):
     gpu: bool = False
     max_failures: int = Field(3, ge=0)
     timeout_s: int = Field(300, ge=1)
+    cpus: float | None = Field(None, ge=LEAST_CPU)
     wait_s: int = Field(3600, ge=0)
     resize_every_s: float = Field(60.0, gt=0)
 
@@ -91,6 +93,6 @@ def resources_per_worker(scaling: Scaling) -> dict[str, float]:
             "kept for data.",
             hint="Train with fewer workers, or add nodes.",
         )
-    cpus = max(LEAST_CPU, min(1.0, spare / scaling.workers))
+    cpus = scaling.cpus or max(LEAST_CPU, min(1.0, spare / scaling.workers))
     # Rounded down: a hundredth too much for each worker would eat into the rest.
     return {"CPU": math.floor(100 * cpus) / 100, **({"GPU": 1.0} if scaling.gpu else {})}

@@ -21,10 +21,12 @@ from cirray.errors import TrainingError
 from cirray.recipes import RunConfig, ValidationConfig
 from cirray.storage import Artifact, Location
 from cirray.storage.lease import check_lease
+from cirray.training.asides import asides
 from cirray.training.board import Teller, Writer
 from cirray.training.checkpoint import VALIDATION, Snapshot, load_checkpoint
 from cirray.training.checkpoints import Checkpoints
 from cirray.training.data import TrainingData, make_sampler, uses_triplets
+from cirray.training.held_out import with_held_out
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.reach import unreached
@@ -99,7 +101,7 @@ def work(settings: dict[str, Assignment]) -> None:
     assignment = settings["assignment"]
     config, world = assignment.config, _world()
     assignment.claim.check()
-    dataset = PreparedDataset(Artifact.open(assignment.dataset, "dataset"))
+    dataset = with_held_out(config, PreparedDataset(Artifact.open(assignment.dataset, "dataset")))
     data = _open_data(config, dataset, assignment.vocabulary)
     trainee = Trainee.build(config, assignment.vocabulary, data.steps, world.device)
     progress = _resume(assignment, trainee, world)
@@ -113,7 +115,8 @@ def work(settings: dict[str, Assignment]) -> None:
             if world.rank == 0:
                 saver(lambda: Snapshot.of(trainee, made))
             if not made.partial.steps:
-                ray.train.report(_metrics(made, config.training.validation))
+                metrics = _metrics(made, config.training.validation)
+                ray.train.report({**metrics, **asides(trainee.step.model, made)})
 
         fit(
             config,

@@ -54,6 +54,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     monkeypatch.setattr(worker, "prepare_model", lambda step, **_: step)
     monkeypatch.setattr(worker, "broadcast_from_rank_zero", lambda data: data)
     monkeypatch.setattr(worker, "_rows", lambda config: None)
+    monkeypatch.setattr(worker, "asides", lambda model, progress: {})
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
     return metrics
 
