@@ -10,7 +10,7 @@ from ray.train import ControllerError, WorkerGroupError
 from ray.train.v2._internal.exceptions import UserExceptionWithTraceback
 
 from cirray.errors import ArtifactError, CirrayError, ConfigError, StorageError, TrainingError
-from cirray.training.failures import GiveUp, told
+from cirray.training.failures import GiveUp, InterruptedRunError, told
 
 OWN = [
     TrainingError("The loss is nan.", hint="Lower it."),
@@ -64,7 +64,7 @@ def test_an_error_of_cirray_comes_out_as_itself(own: CirrayError) -> None:
 )
 def test_any_other_error_is_told_by_its_first_line(error: Exception, says: str) -> None:
     result = told(error)
-    assert type(result) is TrainingError
+    assert type(result) is InterruptedRunError
     assert says in str(result)
     assert result.hint
 
@@ -97,7 +97,7 @@ def test_only_failures_without_a_new_checkpoint_in_between_are_counted() -> None
     for name in ("a", "b", "c"):
         reached[0] = name
         judge.after_exception(None, dict(died))
-    with pytest.raises(TrainingError, match=r"died 2 times in a row.*RuntimeError: gone"):
+    with pytest.raises(InterruptedRunError, match=r"died 2 times in a row.*RuntimeError: gone"):
         judge.after_exception(None, dict(died))
 
 
@@ -107,7 +107,7 @@ def test_where_the_store_does_not_answer_a_failure_is_one_without_progress() -> 
 
     judge = GiveUp(1, silent, lambda text: None)
     judge.after_exception(None, {0: RuntimeError("gone")})
-    with pytest.raises(TrainingError, match="2 times in a row"):
+    with pytest.raises(InterruptedRunError, match="2 times in a row"):
         judge.after_exception(None, {0: RuntimeError("gone")})
 
 
