@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cirray.bundles import page_place, read_outcomes
 from cirray.cli.display import Display
-from cirray.cli.operations import Result, evaluate_model, open_dataset, open_model
+from cirray.cli.operations import Result, evaluate_model, open_dataset, open_model, versioned
 from cirray.cli.pages import comparison_page
 from cirray.errors import ConfigError, MismatchError
 from cirray.evaluation import changed_queries, compare_outcomes, spread_of
@@ -30,7 +30,7 @@ def evaluate_models(
     """
     artifacts = [open_model(root, name) for name in models]
     _check_seeds(artifacts)
-    records = [evaluate_model(root, _exactly(each), dataset, split, protocol, display) for each in artifacts]
+    records = [evaluate_model(root, versioned(each), dataset, split, protocol, display) for each in artifacts]
     told = [
         {**record.model_dump(mode="json"), "report": page_place(artifact, record).uri}
         for artifact, record in zip(artifacts, records, strict=True)
@@ -72,9 +72,9 @@ def compare_models(
         raise ConfigError(f"--out is {out!r}.", hint="Give the path of an HTML page, such as comparison.html.")
     artifacts = [open_model(root, name) for name in models]
     _check_different(artifacts)
-    one = evaluate_model(root, _exactly(artifacts[0]), dataset, split, protocol, display)
+    one = evaluate_model(root, versioned(artifacts[0]), dataset, split, protocol, display)
     # On the very same data, whatever the second was trained on.
-    other = evaluate_model(root, _exactly(artifacts[1]), one.dataset, split, one.protocol, display)
+    other = evaluate_model(root, versioned(artifacts[1]), one.dataset, split, one.protocol, display)
     first, second = read_outcomes(artifacts[0], one), read_outcomes(artifacts[1], other)
     differences = compare_outcomes(first, second, one.rules)
     gained, lost = changed_queries(first, second)
@@ -135,7 +135,7 @@ def _check_seeds(artifacts: Sequence[Artifact]) -> None:
         settings = _without_seed(other)
         if differing := sorted(key for key in one | settings if one.get(key) != settings.get(key)):
             raise ConfigError(
-                f"{_exactly(artifacts[0])} and {_exactly(other)} differ in more than their seed: "
+                f"{versioned(artifacts[0])} and {versioned(other)} differ in more than their seed: "
                 f"{', '.join(differing)}.",
                 hint="The spread over seeds is of one recipe; for two recipes, use `cirray compare`.",
             )
@@ -143,13 +143,9 @@ def _check_seeds(artifacts: Sequence[Artifact]) -> None:
 
 def _check_different(artifacts: Sequence[Artifact]) -> None:
     if len({artifact.place.uri for artifact in artifacts}) < len(artifacts):
-        given = ", ".join(map(_exactly, artifacts))
+        given = ", ".join(map(versioned, artifacts))
         raise ConfigError(f"A model is given twice: {given}.", hint="Name versions: NAME@VERSION.")
 
 
 def _without_seed(artifact: Artifact) -> dict[str, Any]:
     return {key: value for key, value in artifact.manifest.settings.items() if key != "seed"}
-
-
-def _exactly(artifact: Artifact) -> str:
-    return f"{artifact.manifest.name}@{artifact.version}"

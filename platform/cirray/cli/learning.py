@@ -23,7 +23,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Train a recipe's model, or go on where an interrupted run of the same settings stopped."""
-    from cirray.cli.operations import train_model
+    from cirray.cli.training import train_model
 
     result = train_model(
         open_root(root), recipe, dataset, workers, gpu, assignments or (), open_display(), min_workers
