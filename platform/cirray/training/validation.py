@@ -80,13 +80,13 @@ def protocol_for(config: ValidationConfig, dataset: PreparedDataset) -> Protocol
 
 
 def metrics_of(protocol: Protocol) -> list[str]:
-    """Return the names of the metrics of a protocol, the headline first."""
+    """Return the names of the metrics of a protocol, as `evaluate` has them: the headline is the last."""
     kinds = {
         "R" if protocol.candidates is None else "accuracy": protocol.cutoffs,
         "R_subset": protocol.subset_cutoffs,
         "mAP": protocol.map_cutoffs,
     }
-    return ["mean", *(f"{kind}@{cutoff}" for kind, cutoffs in kinds.items() for cutoff in cutoffs)]
+    return [*(f"{kind}@{cutoff}" for kind, cutoffs in kinds.items() for cutoff in cutoffs), "mean"]
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def test_all_that_a_trainee_is_comes_back(tmp_path: Path) -> None:
     again = trainee(config("seed=7"))
     assert load_checkpoint(saved(tmp_path / "one", learner, done), again) == done
     left, right = learner.state_dict(), again.state_dict()
-    assert list(left) == ["model", "objective", "optimizer", "schedule"]
+    assert list(left) == ["model", "objective", "optimizer", "schedule", "watch"]
     assert len(tensors(left["optimizer"])) > 10
     for part in left:
         assert all(torch.equal(*pair) for pair in zip(tensors(left[part]), tensors(right[part]), strict=True))
