@@ -198,7 +198,7 @@ def test_a_run_that_was_trained_to_its_end_only_gets_its_bundle(
 VALIDATED = [
     "training.epochs=9",
     "training.validation={split: test, patience: 1, metric: R@1}",
-    "training.keep={best: 1, metric: validation/R@1, order: max}",
+    "training.keep={last: 1, best: 1, metric: validation/R@1, order: max}",
 ]
 
 
