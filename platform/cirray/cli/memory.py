@@ -36,10 +36,11 @@ class PeakMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        while True:
+        # One look more once the block has ended: looking at many processes may take longer than the block.
+        last = False
+        while not last:
+            last = self._over.wait(EVERY_S)
             self.peak_mib = max(self.peak_mib, sum(map(_proportional_kib, family(os.getpid()))) / 1024)
-            if self._over.wait(EVERY_S):
-                return
 
 
 def family(pid: int) -> set[int]:

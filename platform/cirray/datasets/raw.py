@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 
 from cirray.errors import DataError, StorageError
 from cirray.storage import Location, table_from
+from cirray.storage.location import replace_file
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) as work goes on."""
@@ -35,12 +35,11 @@ def write_files(place: Location, files: Iterable[tuple[str, bytes]], wrote: Call
         StorageError: a file cannot be written.
     """
     remaining = iter(files)
-    folders: set[str] = set()
     with ThreadPoolExecutor(STORE_THREADS) as pool:
         while batch := list(islice(remaining, BATCH)):
             if place.is_local:
                 for path, data in batch:
-                    _write_local(f"{place.path}/{path}", data, folders)
+                    _write_local(f"{place.path}/{path}", data)
             else:
                 list(pool.map(lambda file: (place / file[0]).write(file[1]), batch))
             wrote(len(batch))
@@ -96,19 +95,12 @@ def _column(place: Location, table: pa.Table, field: pa.Field) -> pa.ChunkedArra
     return pa.chunked_array([cells], field.type)
 
 
-def _write_local(path: str, data: bytes, folders: set[str]) -> None:
+def _write_local(path: str, data: bytes) -> None:
     """Write a file in one step, so that nobody reads half of it; one with this content already stays as it is."""
-    folder, name = os.path.split(path)
-    aside = os.path.join(folder, f".{name}.{uuid.uuid4().hex}")
     try:
-        if folder not in folders:
-            os.makedirs(folder, exist_ok=True)
-            folders.add(folder)
         if os.path.exists(path) and Path(path).read_bytes() == data:
             return
-        with open(aside, "wb") as stream:
-            stream.write(data)
-        os.replace(aside, path)
+        replace_file(path, data, durable=False)
     except OSError as error:
         raise StorageError(
             f"{path} cannot be written: {error.strerror or error}.",

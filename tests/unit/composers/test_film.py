@@ -93,5 +93,5 @@ def test_a_gallery_picture_is_its_projected_map() -> None:
 def test_another_level_can_be_chosen_if_the_encoder_has_it() -> None:
     film, (image, text) = composer(level=-2), inputs()
     assert film.compose(image, text).shape == film.embed(image).shape == (BATCH, DIM)
-    with pytest.raises(ConfigError, match="levels -2 to -1"):
+    with pytest.raises(ConfigError, match="levels -2, -1"):
         composer(level=-3)

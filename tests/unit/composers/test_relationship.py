@@ -128,6 +128,6 @@ def test_an_equal_picture_everywhere_has_no_position_that_matters() -> None:
 
 
 def test_a_level_that_the_encoder_lacks_is_refused() -> None:
-    with pytest.raises(ConfigError, match="levels -2 to -1"):
+    with pytest.raises(ConfigError, match="levels -2, -1"):
         Relationship(RelationshipConfig(level=-3), IMAGE, TEXT)
     assert Relationship(RelationshipConfig(level=-2), IMAGE, TEXT).first.in_features == 2 + 2 + TEXT.sentence

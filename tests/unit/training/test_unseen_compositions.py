@@ -16,7 +16,7 @@ from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.streaming import open_source
 from cirray.encoders import Preprocessing, Vocabulary
 from cirray.encoders.images.small_cnn import SmallCnnConfig
-from cirray.encoders.texts.lstm import LstmConfig
+from cirray.encoders.texts.mean_words import MeanWordsConfig
 from cirray.evaluation import evaluate, protocols
 from cirray.objectives.batch_classification import BatchClassificationConfig
 from cirray.recipes import RunConfig, TrainingConfig
@@ -66,7 +66,7 @@ def config() -> RunConfig:
         model=ModelConfig(
             preprocessing=Preprocessing(height=SIZE, width=SIZE),
             image_encoder=SmallCnnConfig(widths=(16, 16, 32), strides=(2, 2, 2)),
-            text_encoder=LstmConfig(word_dim=16, dim=4),
+            text_encoder=MeanWordsConfig(word_dim=16),
             composer=TirgCompositionsConfig(dim=32),
         ),
         objective={"retrieval": BatchClassificationConfig()},
