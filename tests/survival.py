@@ -16,6 +16,7 @@ from typing import Any
 
 from ray.cluster_utils import Cluster
 
+from cirray.bundles.model_card import CARD
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Root
 from cirray.storage.artifact import MANIFEST
@@ -28,15 +29,21 @@ MARKER = ".validate_storage_marker"
 """What Ray Train leaves in the folder of each run."""
 
 DRIVER = f"""
-import json, sys
+import json, os, sys
+
+# What is told has the standard output for itself: Ray prints there what it sees dying.
+told = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
 import ray
 from cirray.datasets import PreparedDataset
+from cirray.bundles.model_card import CARD
 from cirray.recipes import RunConfig
 from cirray.storage import Root
 from cirray.training import Scaling, train
 
 def tell(**facts):
-    print(json.dumps(facts), flush=True)
+    print(json.dumps(facts), file=told, flush=True)
 
 root = Root.open(sys.argv[2])
 ray.init(address=sys.argv[1], log_to_driver=False)
@@ -193,6 +200,9 @@ def unreadable(root: Root) -> list[str]:
         within = path.removesuffix(MANIFEST)
         good = {each for each in good if not each.startswith(within)}
         good |= {path, *(within + artifact.entry(name).path for name in artifact.names())}
+        if artifact.manifest.kind == "bundle":
+            assert artifact.version in (place / CARD).read().decode()
+            good.add(within + CARD)
     for path in good:
         if path.endswith(".json"):
             json.loads((root.place / path).read())

@@ -26,6 +26,9 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROUNDS, EPOCHS, SCENES = 10, 4, 64
 KINDS = ("worker", "node", "driver", "worker", "head")
+SHORT = tuple(KINDS.index(kind) for kind in set(KINDS))
+"""Rounds that are enough to see each kind of death once."""
+
 FOUR = Scaling(workers=4)
 
 
@@ -120,7 +123,9 @@ def strike(site: Site, kind: str, driver: Driver, root: Root, chance: random.Ran
     return site.driver(root)
 
 
-@pytest.mark.parametrize("number", range(ROUNDS))
+@pytest.mark.parametrize(
+    "number", [pytest.param(number, marks=[pytest.mark.long] * (number not in SHORT)) for number in range(ROUNDS)]
+)
 def test_whatever_dies_the_run_ends_as_if_nothing_had_been(number: int, site: Site, undisturbed: Undisturbed) -> None:
     chance = random.Random(number)
     kind = KINDS[number % len(KINDS)]
