@@ -147,6 +147,7 @@ def test_whatever_dies_the_run_ends_as_if_nothing_had_been(number: int, site: Si
     assert unreadable(root) == []
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_fewer_workers_and_takes_new_ones_in(site: Site, undisturbed: Undisturbed) -> None:
     root, _ = site.root("elastic")
     # Long enough for both changes.

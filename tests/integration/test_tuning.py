@@ -144,8 +144,8 @@ def test_trials_that_lag_are_stopped_and_the_others_leave_a_bundle(killed: Kille
 
 def test_stopped_trials_give_back_what_their_workers_held(killed: Killed) -> None:
     deadline = time.monotonic() + 60
-    while {group["state"] for group in ray.util.placement_group_table().values()} - {"REMOVED"}:
-        assert time.monotonic() < deadline, "a placement group is still there"
+    while left := [group for group in ray.util.placement_group_table().values() if group["state"] != "REMOVED"]:
+        assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.2)  # groups are removed behind one's back
 
 
