@@ -21,7 +21,7 @@ serve: install
 	$(BIN)/cirray serve --root $(ROOT) --index css-2d $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not long" $(ARGS)
 
 test-all: install
 	$(BIN)/python -m pytest $(ARGS)

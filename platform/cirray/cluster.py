@@ -29,7 +29,7 @@ def set_ray_defaults() -> None:
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
-    # How soon a reported checkpoint counts; by Ray's default a worker's death within 2 s of one loses it.
+    # How soon training sees that a worker died, and that all are done; Ray's default is 2 s.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
     # Progress is shown by the verbs themselves; Ray Data's bars would draw over it.
     os.environ.setdefault("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
@@ -42,12 +42,16 @@ def usable_cores() -> int:
 
 
 @contextmanager
-def ray_cluster() -> Iterator[None]:
+def ray_cluster(*, dashboard: bool = False) -> Iterator[None]:
     """Be connected to Ray in the block: to `RAY_ADDRESS` where it is set (as in a submitted job), else to a new one.
 
     A Ray of our own listens on this machine only, and is gone after the block. Inside another such block, or where
     the caller is connected already, nothing happens. In the block standard output goes to standard error: Ray tells
     there what befalls its processes, and standard output is for results.
+
+    Args:
+        dashboard: whether a Ray of our own runs its dashboard, on this machine only. Trials of Ray Tune need it: Ray
+            Train asks it which runs are over, and frees what those of stopped trials hold.
 
     Raises:
         ClusterError: the cluster cannot be reached, or none can be started here.
@@ -67,7 +71,7 @@ def ray_cluster() -> Iterator[None]:
             ray.init(
                 address="local",
                 num_cpus=max(MIN_CPUS, usable_cores()),
-                include_dashboard=False,
+                include_dashboard=dashboard,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )

@@ -80,7 +80,7 @@ def test_the_annotated_tree_names_what_is_there() -> None:
 
 @pytest.mark.ray
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("size", ["small", pytest.param("full", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", ["small", pytest.param("full", marks=pytest.mark.long)])
 def test_the_demo_goes_the_whole_way_and_the_second_time_does_nothing_again(tmp_path: Path, size: str) -> None:
     fitted = smaller if size == "small" else str
     command = fitted(f"cirray demo --root {shlex.quote(str(tmp_path / 'demo'))}") + " --json"

@@ -46,6 +46,17 @@ def test_unfinished_versions_go_and_all_else_stays(root: Root) -> None:
     assert find_leftovers(root, older_than_s=-60).files == ()
 
 
+def test_a_checkpoint_that_was_never_finished_goes(root: Root) -> None:
+    half = root.runs() / "run" / "checkpoints" / "epoch-00001-step-000000"
+    put_file(half, "model.safetensors", b"half")
+    whole = root.runs() / "run" / "checkpoints" / "epoch-00000-step-000004"
+    entry = put_file(whole, "model.safetensors", b"all")
+    commit(whole, Manifest(kind="checkpoint", name="run", fingerprint=DONE, files=(entry,)))
+    found = [file.path for file in find_leftovers(root, older_than_s=-60).files if file.path.startswith("runs/")]
+    assert len(found) == 1
+    assert found[0].startswith("runs/run/checkpoints/epoch-00001-step-000000/")
+
+
 def test_what_is_new_stays(root: Root) -> None:
     assert find_leftovers(root, older_than_s=3600).files == ()
 

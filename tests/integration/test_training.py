@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -17,11 +16,12 @@ import ray
 from cirray.bundles import Bundle
 from cirray.config import override
 from cirray.datasets import PreparedDataset
-from cirray.errors import ConfigError, TrainingError
+from cirray.errors import CirrayError, ConfigError, TrainingError
 from cirray.evaluation import evaluate, protocols
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Artifact, Location, Root
 from cirray.training import Heartbeat, Scaling, train
+from cirray.training.checkpoint import load_progress
 from cirray.training.progress import EpochReport, Progress
 
 pytestmark = pytest.mark.ray
@@ -54,14 +54,15 @@ def losses(bundle: Artifact) -> list[float]:
     return [epoch["losses"]["total"] for epoch in bundle.manifest.details["history"]]
 
 
-def registered_progress(root: Path) -> Progress | None:
+def last_progress(root: Path) -> Progress | None:
     """Return the progress in the checkpoint that the only run under `root` would go on from, or in one before it."""
-    try:
-        (snapshot,) = (root / "runs").glob("*/checkpoint_manager_snapshot.json")
-        latest = json.loads(snapshot.read_text())["latest_checkpoint_result"]["checkpoint_dir_name"]
-        return Progress.model_validate_json((snapshot.parent / latest / "progress.json").read_text())
-    except (ValueError, TypeError, OSError):  # none yet, or half written, or followed by another and deleted
-        return None
+    for manifest in sorted((root / "runs").glob("*/checkpoints/*/manifest.json"), reverse=True):
+        try:
+            checkpoint = Artifact.open(Location.parse(str(manifest.parent)), "checkpoint")
+            return load_progress(checkpoint)
+        except CirrayError:  # followed by others and deleted
+            continue
+    return None
 
 
 def resumed(bundle: Artifact, progress: Progress) -> bool:
@@ -108,7 +109,7 @@ def test_a_run_whose_worker_is_killed_goes_on_and_ends_as_if_nothing_had_been(
             later_steps.append(heartbeat.step)
         if killed or heartbeat.step >= heartbeat.steps:
             return
-        progress = registered_progress(tmp_path)
+        progress = last_progress(tmp_path)
         # In the middle of an epoch, and not of the first: both what is done and what is half done must be kept.
         if progress and progress.history and progress.partial.steps:
             kept.append(progress)
@@ -157,7 +158,7 @@ def test_a_run_whose_driver_is_killed_goes_on_when_it_is_started_again(
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     try:
-        while not (progress := registered_progress(tmp_path)) or not progress.history:
+        while not (progress := last_progress(tmp_path)) or not progress.history:
             assert driver.poll() is None, "the driver ended before its first checkpoint"
             time.sleep(0.05)  # a checkpoint is a file that appears; nothing tells of it
     finally:

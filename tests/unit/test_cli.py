@@ -32,6 +32,7 @@ from cirray.prepare import PrepareConfig
         ("train --recipe css-2d/tirg-last-conv --root {root}", "cirray prepare"),
         ("train --recipe css-2d/tirg-last-conv --root {root} --set training.epoch=3", "training.epochs"),
         ("evaluate --model nothing --root {root}", "cirray train"),
+        ("compare nothing nobody --root {root}", "cirray train"),
         ("submit --model nothing --root {root} --out {root}/submission", "cirray train"),
         ("index build --model nothing --index x --root {root}", "cirray train"),
         ("serve --index nothing --root {root} --detach", "RAY_ADDRESS"),
@@ -59,7 +60,8 @@ def test_wrong_usage_gives_code_2(arguments: str, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    "verb", ["generate", "prepare", "train", "evaluate", "submit", "index build", "serve", "demo"]
+    "verb",
+    ["generate", "prepare", "train", "tune", "evaluate", "compare", "submit", "index build", "serve", "demo"],
 )
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*verb.split(), "--help"]) == 0

@@ -9,7 +9,8 @@ import pytest
 
 from cirray.bundles import save_bundle
 from cirray.cli.display import Display
-from cirray.cli.operations import build_index, evaluate_model, open_dataset, train_model
+from cirray.cli.operations import build_index, evaluate_model, open_dataset
+from cirray.cli.training import train_model
 from cirray.composers import ModelConfig, Retriever
 from cirray.composers.curling_net import CurlingNetConfig
 from cirray.encoders import Preprocessing, Vocabulary
@@ -121,7 +122,7 @@ def test_settings_that_give_no_model_are_refused_before_a_worker_starts(
         raise ValueError("heads do not divide the dimension")
 
     monkeypatch.setattr(Retriever, "__init__", refuse)
-    monkeypatch.setattr("cirray.training.distributed._fit", lambda *_: pytest.fail("workers were started"))
+    monkeypatch.setattr("cirray.training.run.Run._fit", lambda *_: pytest.fail("workers were started"))
     with pytest.raises(ConfigError, match="tirg-last-conv give no model: heads do not divide"):
         train_model(root, RECIPE, DATASET, 1, False, ("split=test", "training.batch_size=2"), DISPLAY)
 

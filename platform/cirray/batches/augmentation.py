@@ -49,7 +49,13 @@ class Augmentation(ABC):
 
 
 def augment(
-    steps: Iterable[Augmentation], reference: Tensor, target: Tensor, generator: torch.Generator
+    steps: Iterable[Augmentation],
+    reference: Tensor,
+    target: Tensor,
+    generator: torch.Generator,
+    *,
+    first: int = 0,
+    whole: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return references and targets, each (B, H, W, 3) uint8, changed by all `steps` in turn.
 
@@ -58,13 +64,17 @@ def augment(
         reference: (B, H, W, 3) uint8.
         target: (B, H, W, 3) uint8, on the same device.
         generator: on the CPU, so that every device changes a batch alike.
+        first: place of the first of these pictures in the whole batch.
+        whole: size of the whole batch, for which all is drawn, so that the same picture is changed alike whoever has
+            which rows; these alone where it is left out.
     """
+    whole, rows = whole or len(reference), slice(first, first + len(reference))
     pairs = [picture.permute(0, 3, 1, 2) for picture in (reference, target)]
     for step in steps:
         size = (pairs[0].shape[2], pairs[0].shape[3])
-        first = step.draw(len(reference), size, generator)
-        second = first if step.config.which == "both" else step.draw(len(target), size, generator)
-        pairs = [step.apply(pictures, draws) for pictures, draws in zip(pairs, (first, second), strict=True)]
+        one = step.draw(whole, size, generator)
+        other = one if step.config.which == "both" else step.draw(whole, size, generator)
+        pairs = [step.apply(pictures, draws[rows]) for pictures, draws in zip(pairs, (one, other), strict=True)]
     reference, target = (pictures.permute(0, 2, 3, 1).contiguous() for pictures in pairs)
     return reference, target
 

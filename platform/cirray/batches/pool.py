@@ -61,12 +61,14 @@ class Items:
         categories: of each item; empty where the dataset has none.
         attributes: tags of each item.
         members: (M,) rows of the items in the split that is trained on.
+        ids: of the items, for people.
     """
 
     captions: Sequence[str]
     categories: Sequence[str]
     attributes: Sequence[tuple[str, ...]]
     members: Ints
+    ids: Sequence[str] = ()
 
     def description(self, row: int) -> str:
         """Return the words that describe an item as a whole: its caption, or else its tags; empty without either."""
@@ -110,7 +112,8 @@ class Pool:
                 f"{hidden:,} of the {triplets.num_rows:,} triplets of split {split!r} have no public target.",
                 hint="Train on another split.",
             )
-        row_of = {item: row for row, item in enumerate(items["item_id"].to_pylist())}
+        ids = items["item_id"].to_pylist()
+        row_of = {item: row for row, item in enumerate(ids)}
         columns = [triplets[name].to_pylist() for name in ("reference_id", "target_id", "category", "texts")]
         categories = items["category"].to_pylist()
         texts: list[tuple[str, ...]] = []
@@ -125,6 +128,7 @@ class Pool:
             categories=categories,
             attributes=[tuple(tags) for tags in items["attributes"].to_pylist()],
             members=np.flatnonzero([split in splits for splits in items["splits"].to_pylist()]),
+            ids=ids,
         )
         references = np.array([row[0] for row in rows], dtype=np.int64)
         targets = np.array([row[1] for row in rows], dtype=np.int64)

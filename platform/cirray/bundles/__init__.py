@@ -2,7 +2,14 @@
 
 from cirray.bundles.bundle import Bundle, save_bundle
 from cirray.bundles.description import BundleDescription, BundleDetails
-from cirray.bundles.evaluations import EvaluationRecord, find_evaluation, list_evaluations, save_evaluation
+from cirray.bundles.evaluations import (
+    EvaluationRecord,
+    find_evaluation,
+    list_evaluations,
+    page_place,
+    read_outcomes,
+    save_evaluation,
+)
 from cirray.bundles.explanation import Explanation, explain
 from cirray.bundles.gate import Gate, Verdict
 from cirray.bundles.history import LIVE, Move, PromotedAlias, read_promotions
@@ -25,7 +32,9 @@ __all__ = [
     "find_evaluation",
     "list_evaluations",
     "list_models",
+    "page_place",
     "promote",
+    "read_outcomes",
     "read_promotions",
     "rollback",
     "save_bundle",

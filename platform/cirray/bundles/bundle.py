@@ -23,7 +23,8 @@ from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.schema import has_words
 from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
-from cirray.evaluation.ranking import Floats, Scorer
+from cirray.evaluation.exact import Floats
+from cirray.evaluation.scores import Scorer
 from cirray.storage import Artifact, Location, Manifest, code_version, commit, library_versions, put_file
 
 BATCH = 256

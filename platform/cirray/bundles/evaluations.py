@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+import hashlib
+
+import pyarrow as pa
+from pydantic import Field, ValidationError
 
 from cirray.bundles.description import DESCRIPTION, BundleDescription
 from cirray.bundles.model_card import CARD, model_card
 from cirray.config import Config
 from cirray.datasets import PreparedDataset
 from cirray.errors import ArtifactError
-from cirray.evaluation import Evaluation, Metrics, Protocol
-from cirray.storage import Artifact, Location, code_fingerprint, library_versions
+from cirray.evaluation import Evaluation, Interval, Metrics, Protocol
+from cirray.storage import (
+    Artifact,
+    FileEntry,
+    Location,
+    code_fingerprint,
+    library_versions,
+    put_file,
+    table_bytes,
+    table_from,
+)
 
 FOLDER = "evaluations"
 
@@ -45,6 +57,8 @@ class EvaluationRecord(Config):
         categories: the same for each category.
         versions: of the libraries that measured.
         code: fingerprint of the part of cirray that measured; empty in records from before it was kept.
+        intervals: 95 % interval of each metric, by the bootstrap over queries.
+        outcomes: file, beside the record, of what each query came to.
     """
 
     model: str
@@ -60,6 +74,8 @@ class EvaluationRecord(Config):
     categories: dict[str, Metrics]
     versions: dict[str, str]
     code: str = ""
+    intervals: dict[str, Interval] = Field(default_factory=dict)
+    outcomes: FileEntry | None = None
 
 
 def save_evaluation(
@@ -70,6 +86,12 @@ def save_evaluation(
     Raises:
         StorageError: it cannot be written.
     """
+    outcomes = put_file(
+        bundle.place / FOLDER,
+        f"{_stem(dataset, evaluation.split, protocol)}.parquet",
+        table_bytes(evaluation.outcomes),
+        rows=evaluation.outcomes.num_rows,
+    )
     record = EvaluationRecord(
         model=f"{bundle.manifest.name}@{bundle.version}",
         model_fingerprint=bundle.digest,
@@ -84,6 +106,8 @@ def save_evaluation(
         categories=evaluation.categories,
         versions=library_versions(*bundle.manifest.versions),
         code=code_fingerprint(*MEASURING_CODE),
+        intervals=evaluation.intervals,
+        outcomes=outcomes,
     )
     _place(bundle, dataset, evaluation.split, protocol).write(record.model_dump_json(indent=1).encode())
     _write_card(bundle)
@@ -128,6 +152,28 @@ def list_evaluations(bundle: Artifact) -> list[EvaluationRecord]:
     return records
 
 
+def read_outcomes(bundle: Artifact, record: EvaluationRecord) -> pa.Table:
+    """Return what each query of an evaluation of `bundle` came to, schema `OUTCOMES`.
+
+    Raises:
+        ArtifactError: the file is not what the record says, or the record has none.
+        StorageError: it cannot be read.
+    """
+    mend = f"Delete {bundle.place / FOLDER} and evaluate again."
+    if record.outcomes is None:
+        raise ArtifactError(f"The evaluation of {record.model} did not keep its queries.", hint=mend)
+    file = bundle.place / FOLDER / record.outcomes.path
+    data = file.read()
+    if hashlib.sha256(data).hexdigest() != record.outcomes.sha256:
+        raise ArtifactError(f"The file {file} is not what the evaluation beside it lists.", hint=mend)
+    return table_from(data)
+
+
+def page_place(bundle: Artifact, record: EvaluationRecord) -> Location:
+    """Return where the page of an evaluation is: beside the record, under its name."""
+    return bundle.place / FOLDER / f"{record.dataset}-{record.split}-{record.protocol}.html"
+
+
 def _write_card(bundle: Artifact) -> None:
     """Write the bundle's card anew, with all its evaluations."""
     description = BundleDescription.model_validate_json(bundle.read(DESCRIPTION))
@@ -139,5 +185,8 @@ def _write_card(bundle: Artifact) -> None:
 
 
 def _place(bundle: Artifact, dataset: PreparedDataset, split: str, protocol: Protocol) -> Location:
-    name = f"{dataset.name}@{dataset.artifact.version}-{split}-{protocol.name}.json"
-    return bundle.place / FOLDER / name
+    return bundle.place / FOLDER / f"{_stem(dataset, split, protocol)}.json"
+
+
+def _stem(dataset: PreparedDataset, split: str, protocol: Protocol) -> str:
+    return f"{dataset.name}@{dataset.artifact.version}-{split}-{protocol.name}"

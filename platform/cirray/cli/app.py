@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
+from cirray.cli.learning import train, tune
+from cirray.cli.measuring import compare, evaluate, submit
 from cirray.cli.models import models_app
 from cirray.cli.options import DatasetOption, JsonOption, ModelOption, RootOption, SetOption, SplitOption
+from cirray.cli.verb import open_display, open_root, show
 from cirray.cluster import ray_cluster, set_ray_defaults
 from cirray.errors import CirrayError
 
@@ -44,7 +46,7 @@ def generate(
     from cirray.datasets.worlds import worlds
 
     config = override(worlds[world].Config(), assignments or ())
-    _show(generate_world(_root(root, create=True), name or world, config, _display()), as_json)
+    show(generate_world(open_root(root, create=True), name or world, config, open_display()), as_json)
 
 
 @app.command()
@@ -63,58 +65,14 @@ def prepare(
     """Prepare a raw source: check, quarantine, and write items and triplets."""
     from cirray.cli.operations import prepare_dataset
 
-    result = prepare_dataset(_root(root), name or reader, reader, source, assignments or (), _display(), config)
-    _show(result, as_json)
+    result = prepare_dataset(
+        open_root(root), name or reader, reader, source, assignments or (), open_display(), config
+    )
+    show(result, as_json)
 
 
-@app.command()
-def train(
-    recipe: Annotated[str, typer.Option(help="Which run, e.g. css-2d/tirg-last-conv.")],
-    root: RootOption,
-    dataset: DatasetOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Training processes.")] = 1,
-    gpu: Annotated[bool, typer.Option("--gpu", help="One GPU for each worker.")] = False,
-    assignments: SetOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Train a recipe's model, or go on where an interrupted run of the same settings stopped."""
-    from cirray.cli.operations import train_model
-
-    result = train_model(_root(root), recipe, dataset, workers, gpu, assignments or (), _display())
-    _show({key: value for key, value in result.items() if as_json or key != "history"}, as_json)
-
-
-@app.command()
-def evaluate(
-    model: ModelOption,
-    root: RootOption,
-    dataset: DatasetOption = None,
-    split: SplitOption = "test",
-    protocol: Annotated[
-        str | None, typer.Option(help="How queries are put and what counts as found; by default the dataset's own.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure a model's recall on a split, under a named protocol."""
-    from cirray.cli.operations import evaluate_model
-
-    record = evaluate_model(_root(root), model, dataset, split, protocol, _display())
-    _show(record.model_dump(mode="json", exclude=None if as_json else {"rules", "versions"}), as_json)
-
-
-@app.command()
-def submit(
-    model: ModelOption,
-    root: RootOption,
-    out: Annotated[str, typer.Option(help="Folder or s3:// prefix of the files.")],
-    dataset: DatasetOption = None,
-    protocol: Annotated[str | None, typer.Option(help="How queries are put; by default the dataset's own.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write a model's rankings of a hidden test split (CIRR's test1, FashionIQ's test) as its server takes them."""
-    from cirray.cli.submission import write_submission
-
-    _show(write_submission(_root(root), model, dataset, protocol, out, _display()), as_json)
+for verb in (train, tune, evaluate, compare, submit):
+    app.command()(verb)
 
 
 @app.command()
@@ -131,7 +89,7 @@ def explain(
     """Draw where a model looks when it composes a reference and a text: its gates, attention or saliency."""
     from cirray.cli.operations import explain_query
 
-    _show(explain_query(_root(root), model, dataset, item, image, text, out), as_json)
+    show(explain_query(open_root(root), model, dataset, item, image, text, out), as_json)
 
 
 @app.command()
@@ -159,7 +117,9 @@ def index_build(
     """Embed a gallery with a model, and build a sharded index of it."""
     from cirray.cli.operations import build_index
 
-    _show(build_index(_root(root), model, dataset, split, index, shards, assignments or (), _display()), as_json)
+    show(
+        build_index(open_root(root), model, dataset, split, index, shards, assignments or (), open_display()), as_json
+    )
 
 
 @app.command()
@@ -176,7 +136,7 @@ def serve(
     """Serve an index over HTTP, with a page to try it at /."""
     from cirray.cli.serving import serve_index
 
-    serve_index(_root(root), index, version, host, port, detach, _display())
+    serve_index(open_root(root), index, version, host, port, detach, open_display())
 
 
 @app.command()
@@ -191,7 +151,7 @@ def clean(
     """Remove what killed jobs left: unfinished versions, files written aside, uploads never completed."""
     from cirray.cli.operations import clean_root
 
-    _show(clean_root(_root(root), older_than_hours, dry_run, _display()), as_json)
+    show(clean_root(open_root(root), older_than_hours, dry_run, open_display()), as_json)
 
 
 @app.command()
@@ -204,10 +164,10 @@ def demo(
     """Go the whole way: a generated world, three trained methods, an index, and questions over HTTP."""
     from cirray.cli.demo import run_demo
 
-    opened = _root(root, create=True)
+    opened = open_root(root, create=True)
     with ray_cluster():
-        summary = run_demo(opened, scenes, assignments or (), _display())
-    _show(summary if as_json else {key: summary[key] for key in ("recalls", "report")}, as_json)
+        summary = run_demo(opened, scenes, assignments or (), open_display())
+    show(summary if as_json else {key: summary[key] for key in ("recalls", "report")}, as_json)
 
 
 def main() -> None:
@@ -240,29 +200,3 @@ def _explained(error: ValidationError) -> str:
     problems = error.errors(include_url=False, include_context=False)
     wrong = "; ".join(".".join(map(str, found["loc"])) + f": {found['msg']}" for found in problems)
     return f"The settings of {error.title} do not hold: {wrong}."
-
-
-def _root(uri: str, *, create: bool = False) -> Any:
-    from cirray.storage import Root
-
-    return Root.open(uri, create=create)
-
-
-def _display() -> Any:
-    from cirray.cli.display import Display
-
-    return Display.stderr()
-
-
-def _show(result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(result, indent=1))
-        return
-    for key, value in result.items():
-        print(f"{key}: {_plain(value)}")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items()) or "none"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)

@@ -13,7 +13,8 @@ from rich.table import Table
 from cirray.bundles import Bundle
 from cirray.cli.benchmark import Measurement
 from cirray.cli.display import Display
-from cirray.cli.operations import evaluate_model, open_dataset, open_model, train_model
+from cirray.cli.operations import evaluate_model, open_dataset, open_model
+from cirray.cli.training import train_model
 from cirray.errors import CirrayError
 from cirray.storage import Root
 

@@ -21,8 +21,8 @@ from cirray.cli.operations import (
     generate_world,
     open_dataset,
     prepare_dataset,
-    train_model,
 )
+from cirray.cli.training import train_model
 from cirray.config import override
 from cirray.datasets import PreparedDataset, joined
 from cirray.datasets.css import CssConfig

@@ -5,12 +5,20 @@ Every operation is the same whether a person types it, a job runs it, or the dem
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from cirray.bundles import Bundle, BundleDetails, EvaluationRecord, explain, find_evaluation, save_evaluation
+from cirray.bundles import (
+    Bundle,
+    BundleDetails,
+    EvaluationRecord,
+    explain,
+    find_evaluation,
+    page_place,
+    save_evaluation,
+)
 from cirray.cli.display import Display
+from cirray.cli.pages import write_evaluation_page
 from cirray.config import Config, override, parse_mapping
 from cirray.datasets import PreparedDataset, world_of, write_world
 from cirray.errors import ConfigError
@@ -18,7 +26,6 @@ from cirray.evaluation import evaluate, protocol_of, protocols
 from cirray.index import IndexConfig, IndexDetails
 from cirray.prepare import PrepareConfig, prepare
 from cirray.prepare.drawing import spread
-from cirray.recipes import recipes
 from cirray.storage import Artifact, Location, Root
 from cirray.storage.leftovers import find_leftovers, remove_leftovers
 
@@ -62,7 +69,7 @@ def prepare_dataset(
         reasons = ", ".join(f"{count} {reason}" for reason, count in result.rejects.items())
         display.say(f"rejected: {reasons}; each is a row of rejects.parquet")
     return {
-        "dataset": _versioned(result.artifact),
+        "dataset": versioned(result.artifact),
         "uri": result.artifact.place.uri,
         "changed": result.changed,
         "counts": result.counts,
@@ -71,49 +78,12 @@ def prepare_dataset(
     }
 
 
-def train_model(
-    root: Root,
-    recipe: str,
-    dataset: str | None,
-    workers: int,
-    gpu: bool,
-    assignments: Sequence[str],
-    display: Display,
-) -> Result:
-    """Train the model of a recipe; where the same run was finished before, return its bundle at once."""
-    from cirray.training import Scaling, TrainingDetails, train
-
-    config = override(recipes[recipe](), assignments)
-    scaling = override(Scaling(), [f"workers={workers}", f"gpu={json.dumps(gpu)}"])
-    data = open_dataset(root, dataset or config.dataset)
-    with display.step(f"train {config.name}") as step:
-        artifact, trained = train(
-            root,
-            config,
-            data,
-            scaling,
-            on_heartbeat=lambda heartbeat: step(heartbeat.step, heartbeat.steps, f"loss {heartbeat.loss:.3f}"),
-        )
-    if not trained:
-        display.say(f"unchanged: {artifact.place}")
-    history = [epoch.model_dump() for epoch in artifact.details(TrainingDetails).history]
-    return {
-        "model": _versioned(artifact),
-        "uri": artifact.place.uri,
-        "changed": trained,
-        "epochs": len(history),
-        "loss": history[-1]["losses"]["total"],
-        "triplets_per_s": history[-1]["triplets_per_s"],
-        "history": history,
-    }
-
-
 def evaluate_model(
     root: Root, model: str, dataset: str | None, split: str, protocol: str | None, display: Display
 ) -> EvaluationRecord:
     """Evaluate a model on a split, by default of the dataset that it was trained on and under that one's protocol.
 
-    Measured once, kept for good.
+    Measured once, kept for good, with a page of queries beside the record.
     """
     artifact = open_model(root, model)
     data = open_dataset(root, dataset or artifact.details(BundleDetails).dataset)
@@ -123,6 +93,8 @@ def evaluate_model(
         record = found or save_evaluation(
             artifact, data, rules, evaluate(_open_told(artifact, display), data, split, rules, step)
         )
+        if not (found and page_place(artifact, record).exists()):
+            write_evaluation_page(artifact, data, record)
     if found:
         display.say("unchanged")
     return record
@@ -160,7 +132,7 @@ def build_index(
         display.say(f"unchanged: {result.artifact.place}")
     manifest = result.artifact.manifest
     return {
-        "index": _versioned(result.artifact),
+        "index": versioned(result.artifact),
         "uri": result.artifact.place.uri,
         "changed": result.built,
         "counts": manifest.counts,
@@ -196,7 +168,7 @@ def explain_query(
     place = Location.parse(out)
     place.write(explanation.png())
     return {
-        "model": _versioned(artifact),
+        "model": versioned(artifact),
         "picture": place.uri,
         "unknown_words": explanation.unknown,
         "maps": {
@@ -246,5 +218,6 @@ def _open_ahead(artifact: Artifact) -> Bundle:
     return bundle
 
 
-def _versioned(artifact: Artifact) -> str:
+def versioned(artifact: Artifact) -> str:
+    """Return "name@version" of an artifact."""
     return f"{artifact.manifest.name}@{artifact.version}"

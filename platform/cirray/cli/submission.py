@@ -6,7 +6,7 @@ from typing import Any
 
 from cirray.bundles import Bundle, BundleDetails
 from cirray.cli.display import Display
-from cirray.cli.operations import open_dataset, open_model
+from cirray.cli.operations import open_dataset, open_model, versioned
 from cirray.evaluation import protocol_of, protocols
 from cirray.evaluation.submission import submission_files
 from cirray.storage import Location, Root
@@ -34,7 +34,7 @@ def write_submission(
         for name, content in files.items():
             (place / name).write(content)
     return {
-        "model": f"{artifact.manifest.name}@{artifact.version}",
+        "model": versioned(artifact),
         "dataset": f"{data.name}@{data.artifact.version}",
         "protocol": rules.name,
         "files": {f"{place.uri}/{name}": len(content) for name, content in files.items()},

@@ -106,7 +106,8 @@ class SelfAttention(nn.Module):
 
     def __init__(self, config: CompositeConfig, channels: int) -> None:
         super().__init__()
-        self.heads, self.dropout = config.heads, config.attention_dropout
+        self.heads = config.heads
+        self.dropout = nn.Dropout(config.attention_dropout)
         kind = PerHead if config.split_heads else AllChannels
         self.queries = kind(channels, config.heads)
         self.keys = kind(channels, config.heads)
@@ -116,10 +117,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, fused: Tensor) -> Tensor:
         """Return o_sa, (B, P, C)."""
-        dropout = self.dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(
-            self.queries(fused), self.keys(fused), self.values(fused), dropout_p=dropout
-        )
+        if self.training and self.dropout.p:
+            # By a layer, since what torch's attention drops would depend on which worker has which rows.
+            attended = self.dropout(self.weights(fused)) @ self.values(fused)
+        else:
+            attended = F.scaled_dot_product_attention(self.queries(fused), self.keys(fused), self.values(fused))
         joined = self.out(attended.transpose(1, 2).flatten(2))
         return F.relu(self.norm(joined.flatten(0, 1)).view_as(joined))
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from cirray.datasets.pixels import PixelSource
-from cirray.errors import DataError
-from cirray.evaluation.evaluation import BATCH
+from cirray.evaluation.embedding import Embedder, batches_of, batches_of_sets
 from cirray.evaluation.model import RetrievalModel
-from cirray.evaluation.queries import Query, QuerySet
-from cirray.evaluation.ranking import BLOCK, BLOCK_OF_PAIRS, Floats, Ints
+from cirray.evaluation.queries import QuerySet
+from cirray.evaluation.ranking import NOTHING, RankingTask, rank
 
 FIRST = 50
 """Items of a ranking over a whole gallery: no server looks at more."""
@@ -33,84 +34,56 @@ class Hits(NamedTuple):
     of_subset: list[str]
 
 
-class FirstHits:
-    """Ranks galleries for queries, and tells how far it is."""
+def first_hits(
+    model: RetrievalModel,
+    pixels: PixelSource,
+    ids: Sequence[str],
+    sets: Sequence[QuerySet],
+    alone: QuerySet,
+    progress: Callable[[int, int], None],
+) -> list[Hits]:
+    """Return the hits of all queries in turn, then those of the queries that are `alone`.
 
-    def __init__(
-        self,
-        model: RetrievalModel,
-        pixels: PixelSource,
-        ids: Sequence[str],
-        progress: Callable[[int, int], None],
-    ) -> None:
-        self._model, self._pixels, self._ids, self._progress = model, pixels, ids, progress
-        self._done = self._total = 0
+    Args:
+        model: that ranks.
+        pixels: of all items.
+        ids: of all items.
+        sets: queries with their galleries.
+        alone: queries without a text, over the gallery of the first set: they are the reference's own vector on the
+            gallery side.
+        progress: called with (batches done, batches in all).
 
-    def of(self, sets: Sequence[QuerySet], alone: Sequence[Query] = ()) -> list[Hits]:
-        """Return the hits of all queries in turn, then those of the queries that are `alone`.
-
-        Args:
-            sets: queries with their galleries.
-            alone: queries without a text, over the gallery of the first set: they are the reference's own vector on
-                the gallery side.
-
-        Raises:
-            DataError: a score is not a number.
-        """
-        self._total = sum(_batches(len(each.queries)) + _batches(len(each.gallery)) for each in sets)
-        hits: list[Hits] = []
-        last: list[Hits] = []
-        for query_set in sets:
-            gallery = self._encode(query_set.gallery, lambda rows, _: self._model.embed_pixels(self._pixels[rows]))
-            if query_set is sets[0] and alone:
-                references = np.array([query.reference for query in alone], dtype=np.int64)
-                vectors = self._model.embed_pixels(self._pixels[references])
-                last = list(self._best(alone, query_set.gallery, iter(vectors @ gallery.T)))
-            hits += self._best(query_set.queries, query_set.gallery, self._scores(query_set, gallery))
-        return hits + last
-
-    def _best(self, queries: Sequence[Query], gallery: Ints, scores: Iterator[Floats]) -> Iterator[Hits]:
-        everything = np.arange(len(gallery))
-        for query, values in zip(queries, scores, strict=True):
-            if not np.isfinite(values).all():
-                raise DataError("Some scores are not numbers: the model's vectors hold NaN or infinity.")
-            found = (
-                best(values, everything, query.excluded, FIRST),
-                best(values, query.subset, query.excluded, FIRST_OF_SUBSET),
-            )
-            yield Hits(*([self._ids[row] for row in gallery[positions]] for positions in found))
-
-    def _scores(self, query_set: QuerySet, gallery: Floats) -> Iterator[Floats]:
-        """Yield the scores (G,) of each query."""
-        texts = [query.text for query in query_set.queries]
-        queries = self._encode(
-            query_set.references,
-            lambda rows, batch: self._model.compose_pixels(self._pixels[rows], texts[batch]),
-        )
-        score, step = self._model.scorer, BLOCK_OF_PAIRS if self._model.scorer else BLOCK
-        for start in range(0, len(queries), step):
-            rows = slice(start, start + step)
-            yield from score(queries[rows], texts[rows], gallery) if score else queries[rows] @ gallery.T
-
-    def _encode(self, rows: Ints, encode: Callable[[Ints, slice], Floats]) -> Floats:
-        encoded = []
-        for start in range(0, len(rows), BATCH):
-            batch = slice(start, start + BATCH)
-            encoded.append(encode(rows[batch], batch))
-            self._done += 1
-            self._progress(self._done, self._total)
-        return np.concatenate(encoded)
-
-
-def best(scores: Floats, among: Ints, excluded: int, count: int) -> Ints:
-    """Return the `count` positions with the highest scores, `among` ascending ones and without the excluded one.
-
-    Equal scores keep the order of the positions.
+    Raises:
+        DataError: a score is not a number.
     """
-    kept = among[among != excluded]
-    found: Ints = kept[np.argsort(-scores[kept], kind="stable")[:count]]
-    return found
+    names = np.array(ids, dtype=object)
+    embedder = Embedder(model, pixels, progress, batches_of_sets(model, sets) + batches_of(len(alone.queries)))
+    hits: list[Hits] = []
+    last: list[Hits] = []
+    for query_set in sets:
+        task = embedder.task(query_set)
+        hits += _hits(task, names[query_set.gallery])
+        if query_set is sets[0] and alone.queries:
+            last = _hits(_without_text(task, alone, embedder), names[query_set.gallery])
+    return hits + last
 
 
-def _batches(count: int) -> int:
-    return -(-count // BATCH)
+def _without_text(task: RankingTask, alone: QuerySet, embedder: Embedder) -> RankingTask:
+    """Return other queries over the gallery of `task`, scored by their likeness to the reference."""
+    return replace(
+        task,
+        queries=embedder.images(alone.references),
+        answers=[query.answers for query in alone.queries],
+        excluded=alone.excluded,
+        subsets=[query.subset for query in alone.queries],
+        scorer=None,
+        texts=(),
+    )
+
+
+def _hits(task: RankingTask, names: npt.NDArray[np.object_]) -> list[Hits]:
+    ranking = rank(task, FIRST, subset_depth=FIRST_OF_SUBSET)
+    return [
+        Hits(*(names[places[places != NOTHING]].tolist() for places in both))
+        for both in zip(ranking.hits, ranking.subset_hits, strict=True)
+    ]

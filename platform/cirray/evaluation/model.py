@@ -7,7 +7,8 @@ from typing import Protocol
 
 from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
-from cirray.evaluation.ranking import Floats, Scorer
+from cirray.evaluation.exact import Floats
+from cirray.evaluation.scores import Scorer
 
 
 class RetrievalModel(Protocol):

@@ -8,12 +8,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.schema import joined
 from cirray.errors import DataError
+from cirray.evaluation.exact import Ints
 from cirray.evaluation.protocol import Protocol
-from cirray.evaluation.ranking import Ints
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Query:
         relevant: gallery positions of all targets, ascending.
         subset: gallery positions among which the target must also be told apart, ascending.
         excluded: gallery position that is left out, or −1.
+        query_id: of the triplet.
+        target_id: of the triplet.
     """
 
     reference: int
@@ -37,6 +40,8 @@ class Query:
     relevant: Ints
     subset: Ints
     excluded: int
+    query_id: str
+    target_id: str
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,19 @@ class QuerySet:
     def excluded(self) -> Ints:
         """Gallery position that each query leaves out, or −1."""
         return np.array([query.excluded for query in self.queries], dtype=np.int64)
+
+    def rows(self, ids: npt.NDArray[np.object_]) -> list[dict[str, Any]]:
+        """Return of each query what `OUTCOMES` tells of it before it is ranked, `ids` being those of all items."""
+        return [
+            {
+                "query_id": query.query_id,
+                "reference_id": ids[query.reference],
+                "text": query.text,
+                "target_id": query.target_id,
+                "category": query.category,
+            }
+            for query in self.queries
+        ]
 
 
 def query_sets(
@@ -127,7 +145,8 @@ class _Gallery:
         subset = self._positions(triplet["subset_ids"])
         excluded = self._position_of_id.get(reference, -1) if self.protocol.exclude_reference else -1
         row = self._row_of_id[reference]
-        return [Query(row, text, triplet["category"], answers, relevant, subset, excluded) for text in texts]
+        ids = triplet["query_id"], triplet["target_id"]
+        return [Query(row, text, triplet["category"], answers, relevant, subset, excluded, *ids) for text in texts]
 
     def _answers(self, targets: Sequence[str]) -> Ints:
         if self.protocol.equality == "id":

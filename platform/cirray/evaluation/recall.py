@@ -1,4 +1,4 @@
-"""Recall at k, and mean average precision at k."""
+"""What each query counts towards recall at k, and towards mean average precision at k."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cirray.evaluation.ranking import Ints
+from cirray.evaluation.exact import Doubles, Ints
 
 
-def recall_at(ranks: Ints, cutoffs: Iterable[int], name: str = "R") -> dict[str, float]:
-    """Return, for each k, the share in percent of queries with a right answer among the first k: {"R@1": …}.
+def recalled_at(ranks: Ints, cutoffs: Iterable[int], name: str = "R") -> dict[str, Doubles]:
+    """Return, for each k, 1 for the queries with a right answer among the first k, and 0 for others: {"R@1": …}.
+
+    Their mean is the recall at k.
 
     Args:
         ranks: (Q,) rank from 1 of each query's first right answer.
         cutoffs: values of k.
         name: of the metric.
     """
-    return {f"{name}@{k}": 100 * float(np.mean(ranks <= k)) if len(ranks) else 0.0 for k in cutoffs}
+    return {f"{name}@{k}": (ranks <= k).astype(np.float64) for k in cutoffs}
 
 
-def mean_average_precision_at(ranks: Sequence[Ints], cutoffs: Iterable[int]) -> dict[str, float]:
-    """Return, for each k, the mean over the queries of the average precision at k, in percent: {"mAP@5": …}.
+def average_precisions_at(ranks: Sequence[Ints], cutoffs: Iterable[int]) -> dict[str, Doubles]:
+    """Return, for each k, the average precision at k of each query: {"mAP@5": …}, after the name of their mean.
 
     With R right answers of a query, of which the i-th in the ranking has rank r_i,
 
@@ -31,10 +33,10 @@ def mean_average_precision_at(ranks: Sequence[Ints], cutoffs: Iterable[int]) -> 
     without a right answer counts as 0.
 
     Args:
-        ranks: of each query's right answers, from 1 and ascending.
+        ranks: of each query's right answers, from 1 and ascending; those behind the largest k may be anything above.
         cutoffs: values of k.
     """
-    return {f"mAP@{k}": 100 * float(np.mean([_average_precision(r, k) for r in ranks] or [0.0])) for k in cutoffs}
+    return {f"mAP@{k}": np.array([_average_precision(of_query, k) for of_query in ranks]) for k in cutoffs}
 
 
 def _average_precision(ranks: Ints, k: int) -> float:

@@ -20,7 +20,7 @@ from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.readers import cirr, fashioniq
 from cirray.datasets.streaming import open_source
 from cirray.errors import DataError
-from cirray.evaluation.first_hits import FirstHits, Hits
+from cirray.evaluation.first_hits import Hits, first_hits
 from cirray.evaluation.model import RetrievalModel
 from cirray.evaluation.protocol import Protocol
 from cirray.evaluation.queries import Query, QuerySet, query_sets
@@ -99,9 +99,9 @@ def submission_files(
         # The sets come by category; the triplets of each are in their own order, which a stable sort keeps.
         triplets.sort(key=lambda triplet: str(triplet["category"]))
     sets = query_sets(dataset, wanted.split, protocol, without_targets=True)
-    alone = [_alone(triplet, ids, sets[0], protocol) for triplet in textless]
+    alone = QuerySet([_alone(triplet, ids, sets[0], protocol) for triplet in textless], sets[0].gallery)
     with closing(open_source(dataset, model.image_size, fit=model.image_fit)) as pixels:
-        hits = FirstHits(model, pixels, ids, progress).of(sets, alone)
+        hits = first_hits(model, pixels, ids, sets, alone, progress)
     answers = zip([*triplets, *textless], hits, strict=True)
     return {name: _json(content) for name, content in wanted.files(list(answers)).items()}
 
@@ -136,7 +136,8 @@ def _alone(triplet: Triplet, ids: list[str], query_set: QuerySet, protocol: Prot
     reference, none = triplet["reference_id"], np.empty(0, dtype=np.int64)
     subset = np.array(sorted(position[name] for name in triplet["subset_ids"] if name in position), dtype=np.int64)
     excluded = position.get(reference, -1) if protocol.exclude_reference else -1
-    return Query(ids.index(reference), "", triplet["category"], none, none, subset, excluded)
+    row, number = ids.index(reference), triplet["query_id"]
+    return Query(row, "", triplet["category"], none, none, subset, excluded, number, target_id="")
 
 
 def _cirr_files(answers: list[Answer]) -> dict[str, Any]:

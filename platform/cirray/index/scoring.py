@@ -1,31 +1,13 @@
-"""Scores that are the same wherever they are computed."""
+"""What keeps vectors from being compared, and how far float32 can be trusted to compare them."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from cirray.index.embedder import Vectors
 
 MAX_NORM = 1.001
 """Vectors may be this long. They are L2-normalised in float32, so only rounding can take them above 1."""
-
-
-def exact_scores(vectors: Vectors, query: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Return the inner products, (N,) float64, of `vectors` (N, D) with one query (D,).
-
-    A product of two float32 is exact in float64. The products are then added by folding the row in half again and
-    again: only element-wise additions in a fixed order, so the last bit depends neither on how many rows there are
-    nor on the machine, as it does with a matrix product. Equal vectors have equal scores.
-    """
-    folded = vectors.astype(np.float64) * query.astype(np.float64)
-    while (width := folded.shape[1]) > 1:
-        half = width // 2
-        summed = folded[:, :half] + folded[:, half : 2 * half]
-        if width % 2:
-            summed[:, 0] += folded[:, -1]
-        folded = summed
-    return folded[:, 0]
 
 
 def score_margin(dim: int) -> float:

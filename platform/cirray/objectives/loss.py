@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from cirray.composers import Retriever
 from cirray.config import Choice
@@ -75,6 +76,20 @@ class Loss(nn.Module, ABC):
             ConfigError: the loss and the model's composer do not go together.
         """
         super().__init__()
+
+    def own_optimizer(self) -> Optimizer | None:
+        """Return the optimiser of weights that learn against the model, such as a discriminator's, if there is one.
+
+        The loss steps it itself, once a step of training and before its value is taken, so that both sides take
+        turns. Such weights ask for no gradient, and their optimiser is part of the loss's state; its rates follow
+        the run's plateaus.
+        """
+        return None
+
+    @classmethod
+    def smallest_batch(cls, config: Any) -> int:
+        """Return how many examples a batch needs with a config of this class: by default one negative for each."""
+        return 2
 
     @abstractmethod
     def forward(self, view: View) -> LossValue:

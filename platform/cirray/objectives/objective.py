@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from cirray.composers import Retriever
-from cirray.objectives.loss import LossConfig, LossValue, losses
+from cirray.objectives.loss import Loss, LossConfig, LossValue, losses
 from cirray.objectives.view import View
 
 
@@ -24,14 +26,21 @@ class Objective(nn.Module):
         """Return the sum over the losses that count in the view's epoch, and each loss under its role."""
         total = torch.zeros((), device=view.batch.target.device)
         parts: dict[str, Tensor] = {}
-        for role, loss in self.losses.items():
-            if not self.config[role].counts_in(view.epoch):
-                continue
-            value: LossValue = loss(view)
+        for role in self.counting_in(view.epoch):
+            value: LossValue = self.losses[role](view)
             total = total + self.config[role].weight * value.total
             parts[role] = value.total.detach()
             parts |= {f"{role}.{name}": part for name, part in value.parts.items()}
         return LossValue(total, parts)
+
+    def counting_in(self, epoch: int) -> tuple[str, ...]:
+        """Return the roles of the losses that count in an epoch, from 1."""
+        return tuple(role for role, config in self.config.items() if config.counts_in(epoch))
+
+    def own_optimizers(self) -> dict[str, Optimizer]:
+        """Return the optimisers that losses have of their own, by the losses' roles."""
+        found = {role: cast(Loss, loss).own_optimizer() for role, loss in self.losses.items()}
+        return {role: optimizer for role, optimizer in found.items() if optimizer is not None}
 
 
 def needs_descriptions(config: Mapping[str, LossConfig]) -> bool:

@@ -33,7 +33,7 @@ class Reconstruction(Loss):
         L = (1/B) Σ_i ‖ decode(θ_i) − x_i ‖²
 
     θ (B, D) are the queries before they are normalised, x (B, `size`) what they were composed of. The decoder belongs
-    to the loss and is no part of the bundle. Each worker's batch norm sees its own share of the batch.
+    to the loss and is no part of the bundle.
 
     Args:
         config: settings.

@@ -78,6 +78,11 @@ class RotationalSymmetry(Loss):
             )
         self.base = losses[config.base.name](config.base, model)
 
+    @classmethod
+    def smallest_batch(cls, config: RotationalSymmetryConfig) -> int:
+        """Return what the base needs."""
+        return losses[config.base.name].smallest_batch(config.base)
+
     def forward(self, view: View) -> LossValue:
         """Return the base loss the other way round."""
         value: LossValue = self.base(BackwardView(view))

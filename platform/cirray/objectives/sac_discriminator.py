@@ -56,7 +56,8 @@ class SacDiscriminator(Loss):
     Further own choices: the model's form above, since log(1 − D(c)), the other common one, has little slope while D
     is still right; it moves the queries only, because the targets are what they shall resemble. The sizes of D's
     layers, with leaky ReLU 0.2 between them, are in an appendix that could not be had. The paper divides D's
-    learning rate by 10 on plateaus; here it is constant.
+    learning rate by 10 on plateaus; here it does so where the run's schedule is "plateau", as all rates do, and is
+    constant otherwise.
     """
 
     Config = SacDiscriminatorConfig
@@ -81,6 +82,10 @@ class SacDiscriminator(Loss):
         if self.training and torch.is_grad_enabled():
             parts["discriminator"] = self._step(view.queries.detach(), view.targets.detach())
         return LossValue(F.softplus(-self.discriminator(view.queries)).mean(), parts)
+
+    def own_optimizer(self) -> torch.optim.Optimizer:
+        """Return the discriminator's."""
+        return self.optimizer
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return the state of the discriminator's optimiser."""

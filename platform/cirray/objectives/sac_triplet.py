@@ -79,6 +79,7 @@ class SacTriplet(Loss):
         scores = torch.cat([each[:, None].expand(-1, count, -1) for count, each in wanted], dim=1)
         # The largest score with Gumbel noise on top is a draw by the scores' softmax. Other than `multinomial`, it
         # lets through what is no number, so that the loss shows it.
-        noise = -torch.empty_like(scores).exponential_().log()
+        # Drawn for all rows, whoever has them, so that one worker draws what several draw together.
+        noise = -scores.new_empty(scores.shape[2], *scores.shape[1:]).exponential_().log()[own[:, 0]]
         barred = own[:, None].expand(-1, noise.shape[1], 1)
         return (scores + noise.scatter(2, barred, float("-inf"))).argmax(dim=2)

@@ -51,6 +51,11 @@ class SampledClassification(ScaledLoss):
         super().__init__(config, model)
         self.candidates, self.sets = config.candidates, config.sets
 
+    @classmethod
+    def smallest_batch(cls, config: SampledClassificationConfig) -> int:
+        """Return the size of a set, which all comes from one batch."""
+        return config.candidates
+
     def forward(self, view: View) -> LossValue:
         """Return the mean over queries and sets.
 
@@ -97,7 +102,8 @@ def draw_others(own: Tensor, number: int, size: int, sets: int) -> Tensor:
     """
     sets_in_round = (number - 1) // size
     rounds = -(-sets // sets_in_round)
-    keys = torch.rand(len(own), rounds, number, device=own.device)
+    # Drawn for all rows, whoever has them, so that one worker draws what several draw together.
+    keys = torch.rand(number, rounds, number, device=own.device)[own]
     keys.scatter_(2, own[:, None, None].expand(-1, rounds, 1), 2.0)
     drawn = keys.argsort(dim=2)[..., : sets_in_round * size]
     return drawn.reshape(len(own), rounds * sets_in_round, size)[:, :sets]

@@ -102,6 +102,8 @@ def sampled_soft_triplet(queries: Tensor, targets: Tensor, similarity: Similarit
     own = torch.arange(first, first + len(queries), device=queries.device).repeat(2)[:, None]
     same_label = torch.cat([own, own + number], dim=1)
     positive = alike.gather(1, torch.cat([own[: len(queries)] + number, own[: len(queries)]]))
-    keys = torch.rand(alike.shape, device=alike.device).scatter(1, same_label, -1.0)
+    # Drawn for all rows, whoever has them, so that one worker draws what several draw together.
+    keys = torch.rand(2, number, 2 * number, device=alike.device)[:, first : first + len(queries)].flatten(0, 1)
+    keys = keys.scatter(1, same_label, -1.0)
     drawn = keys.topk(min(triplets, 2 * number - 2), dim=1).indices
     return F.softplus(alike.gather(1, drawn) - positive).mean()

@@ -30,6 +30,10 @@ class Texts:
     lengths: Tensor
     known: Tensor
 
+    def rows(self, rows: slice) -> Texts:
+        """Return a run of the texts."""
+        return Texts(self.tokens[rows], self.lengths[rows], self.known[rows])
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -50,6 +54,21 @@ class Batch:
     target: Tensor
     reference_descriptions: Texts | None = None
     target_descriptions: Texts | None = None
+
+    def __len__(self) -> int:
+        """Return B."""
+        return len(self.lengths)
+
+    def rows(self, rows: slice) -> Batch:
+        """Return a run of the examples."""
+        return Batch(
+            self.reference[rows],
+            self.tokens[rows],
+            self.lengths[rows],
+            self.target[rows],
+            self.reference_descriptions and self.reference_descriptions.rows(rows),
+            self.target_descriptions and self.target_descriptions.rows(rows),
+        )
 
 
 class View:
@@ -75,33 +94,32 @@ class View:
     @cached_property
     def reference(self) -> ImageFeatures:
         """Features of the references."""
-        return self._by_model(lambda: self.model.encode_images(self.batch.reference))
+        return self._made("reference", lambda: self.model.encode_images(self.batch.reference))
 
     @cached_property
     def target(self) -> ImageFeatures:
         """Features of the targets."""
-        return self._by_model(lambda: self.model.encode_images(self.batch.target))
+        return self._made("target", lambda: self.model.encode_images(self.batch.target))
 
     @cached_property
     def text(self) -> TextFeatures | None:
         """Features of the modification texts, where the composer uses them."""
-        return self._by_model(lambda: self.model.encode_texts(self.batch.tokens, self.batch.lengths))
+        return self._made("text", lambda: self.model.encode_texts(self.batch.tokens, self.batch.lengths))
 
     @cached_property
     def queries(self) -> Tensor:
         """What the composer makes of references and texts, (B, D), not normalised."""
-        reference = self.reference if self.model.composer.uses_reference else None
-        return self._by_model(lambda: self.model.composer.compose(reference, self.text)).float()
+        return self._made("queries", self._compose).float()
 
     @cached_property
     def targets(self) -> Tensor:
         """Gallery vectors of the targets, (B, D), not normalised."""
-        return self._by_model(lambda: self.model.composer.embed(self.target)).float()
+        return self._made("targets", lambda: self.model.composer.embed(self.target)).float()
 
     @cached_property
     def references(self) -> Tensor:
         """Gallery vectors of the references, (B, D), not normalised."""
-        return self._by_model(lambda: self.model.composer.embed(self.reference)).float()
+        return self._made("references", lambda: self.model.composer.embed(self.reference)).float()
 
     def scores(self, gallery: Tensor) -> Tensor:
         """Return how well each of the vectors `gallery` (N, D) fits each query, (B, N)."""
@@ -114,28 +132,36 @@ class View:
     @cached_property
     def reference_descriptions(self) -> TextFeatures:
         """Features of the references' descriptions."""
-        return self._described(self.batch.reference_descriptions)
+        return self._made("reference_descriptions", lambda: self._encoded(self.batch.reference_descriptions))
 
     @cached_property
     def described_references(self) -> Tensor:
         """Vectors of the references' descriptions in the gallery's space, (B, D), not normalised."""
-        texts = self.reference_descriptions
-        return self._by_model(lambda: self.model.composer.describe(texts)).float()
+        return self._made(
+            "described_references", lambda: self.model.composer.describe(self.reference_descriptions)
+        ).float()
 
     @cached_property
     def target_descriptions(self) -> TextFeatures:
         """Features of the targets' descriptions."""
-        return self._described(self.batch.target_descriptions)
+        return self._made("target_descriptions", lambda: self._encoded(self.batch.target_descriptions))
 
     @cached_property
     def described_targets(self) -> Tensor:
         """Vectors of the targets' descriptions in the gallery's space, (B, D), not normalised."""
-        texts = self.target_descriptions
-        return self._by_model(lambda: self.model.composer.describe(texts)).float()
+        return self._made("described_targets", lambda: self.model.composer.describe(self.target_descriptions)).float()
 
-    def _described(self, texts: Texts | None) -> TextFeatures:
+    def _compose(self) -> Tensor:
+        reference = self.reference if self.model.composer.uses_reference else None
+        return self.model.composer.compose(reference, self.text)
+
+    def _encoded(self, texts: Texts | None) -> TextFeatures:
         assert texts is not None, "a loss that looks at descriptions says so in `needs_descriptions`"
-        return self._by_model(lambda: self.model.encode_descriptions(texts.tokens, texts.lengths))
+        return self.model.encode_descriptions(texts.tokens, texts.lengths)
+
+    def _made(self, name: str, compute: Callable[[], T]) -> T:
+        """Return what `compute` makes of the batch, under the attribute `name`; each of them comes by here once."""
+        return self._by_model(compute)
 
     def _by_model(self, compute: Callable[[], T]) -> T:
         kind, dtype, enabled = self._autocast

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +9,9 @@ from typing import Any
 
 import jinja2
 import pyarrow as pa
-from PIL import Image
 
-from cirray.datasets.pictures import decode_at
 from cirray.datasets.source import Source
+from cirray.datasets.thumbnails import thumbnail_uri
 from cirray.errors import BadImageError, StorageError
 from cirray.prepare.making import Made
 from cirray.prepare.rejects import CRASHES_DECODER, Reject
@@ -28,8 +25,6 @@ SAMPLES = 4
 """Triplets of each split that are shown, and rejects and duplicates of each kind."""
 
 MAX_SPLITS = 8
-THUMBNAIL = 96
-"""Longest side of the pictures on the page, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +85,9 @@ class _Album:
         if path is None or path not in self._source:
             return ""
         try:
-            image, _ = decode_at(self._source.read(path), _fitting)
+            return thumbnail_uri(self._source.read(path))
         except (BadImageError, StorageError):
             return ""
-        image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        image.save(buffer, format="PNG")
-        return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _fitting(width: int, height: int) -> tuple[int, int]:
-    scale = min(1.0, THUMBNAIL / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _page(summary: Mapping[str, Any], made: Made, album: _Album) -> str:

@@ -57,21 +57,21 @@ def read_with_tag(place: Location) -> tuple[bytes, str] | None:
         raise StorageError(f"{place} cannot be read: {error}.") from error
 
 
-def replace(place: Location, data: bytes, tag: str) -> None:
-    """Replace the file if its content still has `tag`.
+def replace(place: Location, data: bytes, tag: str) -> str:
+    """Replace the file if its content still has `tag`; return the tag of the new content.
 
     Raises:
         ConflictError: it was changed since.
         StorageError: it cannot be written.
     """
     if not place.is_local:
-        _put(place, data, IfMatch=tag)
-        return
+        return _put(place, data, IfMatch=tag)
     with FileLock(f"{place.path}.lock"):
         current = read_with_tag(place)
         if current is None or current[1] != tag:
             raise ConflictError(f"{place} was changed by somebody else in between.", hint="Read it again.")
         replace_file(place.path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _create_local(place: Location, data: bytes) -> bool:
@@ -91,10 +91,11 @@ def _create_local(place: Location, data: bytes) -> bool:
     return True
 
 
-def _put(place: Location, data: bytes, **condition: str) -> None:
+def _put(place: Location, data: bytes, **condition: str) -> str:
     bucket, _, key = place.path.partition("/")
     try:
-        s3.client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
+        answer = s3.client().put_object(Bucket=bucket, Key=key, Body=data, **condition)
+        return str(answer["ETag"])
     except ClientError as error:
         if error.response["Error"]["Code"] in _LOST_RACE:
             raise ConflictError(f"{place} was written by somebody else in between.") from None

@@ -13,7 +13,10 @@ from cirray.storage.location import Location
 
 ALIAS_ATTEMPTS = 5
 
-_WRITTEN = ("datasets", "models", "indexes", "runs")
+CHECKPOINTS = "checkpoints"
+"""Folder of a run that holds its checkpoints."""
+
+_WRITTEN = ("datasets", "models", "indexes", "runs", "sweeps", "trials")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
@@ -125,8 +128,16 @@ class Root:
         return self.place / "raw" / _checked(name)
 
     def runs(self) -> Location:
-        """Return where Ray Train keeps its runs."""
+        """Return where training keeps its runs: `<run>/checkpoints/<checkpoint>/`, and who trains it beside them."""
         return self.place / "runs"
+
+    def sweeps(self, recipe: str) -> Location:
+        """Return where the sweeps of a recipe keep what they know."""
+        return self.place / "sweeps" / _checked(recipe)
+
+    def trials(self, recipe: str) -> Location:
+        """Return where it is kept what the runs of a recipe came to in sweeps."""
+        return self.place / "trials" / _checked(recipe)
 
     def dataset(self, name: str) -> Shelf:
         """Return the prepared versions of a dataset."""

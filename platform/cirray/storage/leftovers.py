@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -18,10 +19,13 @@ from cirray.errors import StorageError
 from cirray.storage import s3
 from cirray.storage.artifact import MANIFEST
 from cirray.storage.fingerprint import VERSION_LENGTH
-from cirray.storage.layout import Root
+from cirray.storage.layout import CHECKPOINTS, Root
 from cirray.storage.listing import FileStat
+from cirray.storage.location import Location
 
-_VERSION = re.compile(rf"(?:datasets|models|indexes)/.+?/[0-9a-f]{{{VERSION_LENGTH}}}(?=/)")
+_VERSION = re.compile(
+    rf"(?:(?:datasets|models|indexes)/.+?/[0-9a-f]{{{VERSION_LENGTH}}}|runs/[^/]+/{CHECKPOINTS}/[^/]+)(?=/)"
+)
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
@@ -78,7 +82,7 @@ def find_leftovers(root: Root, older_than_s: float) -> Leftovers:
         # A version is left alone as a whole while any of its files is new.
         if max(file.modified_ns for file in of_version) < before_ns:
             found.update(of_version)
-    return Leftovers(tuple(sorted(found, key=lambda file: file.path)), _uploads(root, older_than_s))
+    return Leftovers(tuple(sorted(found, key=lambda file: file.path)), begun_uploads(root.place, older_than_s))
 
 
 def remove_leftovers(root: Root, leftovers: Leftovers) -> None:
@@ -89,17 +93,18 @@ def remove_leftovers(root: Root, leftovers: Leftovers) -> None:
     """
     for file in leftovers.files:
         (root.place / file.path).delete()
-    try:
-        for upload in leftovers.uploads:
-            s3.client().abort_multipart_upload(Bucket=upload.bucket, Key=upload.key, UploadId=upload.upload_id)
-    except (ClientError, BotoCoreError) as error:
-        raise StorageError(f"An upload under {root.place} cannot be aborted: {error}.") from error
+    abort_uploads(root.place, leftovers.uploads)
 
 
-def _uploads(root: Root, older_than_s: float) -> tuple[Upload, ...]:
-    if root.place.is_local:
+def begun_uploads(place: Location, older_than_s: float = 0.0) -> tuple[Upload, ...]:
+    """Return the uploads below a place that were begun before so many seconds, and never completed.
+
+    Raises:
+        StorageError: they cannot be listed.
+    """
+    if place.is_local:
         return ()
-    bucket, _, prefix = root.place.path.partition("/")
+    bucket, _, prefix = place.path.partition("/")
     try:
         pages = (
             s3.client()
@@ -113,4 +118,17 @@ def _uploads(root: Root, older_than_s: float) -> tuple[Upload, ...]:
             if upload["Initiated"].timestamp() < time.time() - older_than_s
         )
     except (ClientError, BotoCoreError) as error:
-        raise StorageError(f"The uploads under {root.place} cannot be listed: {error}.") from error
+        raise StorageError(f"The uploads under {place} cannot be listed: {error}.") from error
+
+
+def abort_uploads(place: Location, uploads: Iterable[Upload]) -> None:
+    """Abort uploads below a place; what was uploaded of them is gone.
+
+    Raises:
+        StorageError: one of them cannot be aborted.
+    """
+    try:
+        for upload in uploads:
+            s3.client().abort_multipart_upload(Bucket=upload.bucket, Key=upload.key, UploadId=upload.upload_id)
+    except (ClientError, BotoCoreError) as error:
+        raise StorageError(f"An upload under {place} cannot be aborted: {error}.") from error

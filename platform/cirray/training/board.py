@@ -1,4 +1,4 @@
-"""A board on which the first worker writes how far it is, and from which the driver reads it."""
+"""A board on which workers write how far they are and what befell them, and from which the driver reads it."""
 
 from __future__ import annotations
 
@@ -11,36 +11,44 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """How far training is: `step` of `steps`, the latest loss, and the process id of the first worker."""
+    """How far training is: `step` of `steps`, the latest loss, and the process id of the first of `workers`."""
 
     step: int
     steps: int
     loss: float
     pid: int
+    workers: int = 1
 
 
 class _Board:
-    """The actor that holds the latest heartbeat."""
+    """The actor that holds the latest heartbeat and all that was said."""
 
     def __init__(self) -> None:
         self.heartbeat: Heartbeat | None = None
+        self.said: list[str] = []
 
     def write(self, heartbeat: Heartbeat) -> None:
         self.heartbeat = heartbeat
 
-    def read(self) -> Heartbeat | None:
-        return self.heartbeat
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def read(self, heard: int) -> tuple[Heartbeat | None, list[str]]:
+        return self.heartbeat, self.said[heard:]
 
 
 class Writer:
     """The worker's end: writes at most once in `every_s` seconds, and never waits."""
 
-    def __init__(self, board: Any, every_s: float = 0.5) -> None:
+    def __init__(self, board: Any, workers: int, every_s: float = 0.5) -> None:
         self._board = board
+        self._workers = workers
         self._every_s = every_s
         self._next = 0.0
 
@@ -49,23 +57,55 @@ class Writer:
         now = time.monotonic()
         if now >= self._next or step == steps:
             self._next = now + self._every_s
-            self._board.write.remote(Heartbeat(step, steps, loss, os.getpid()))
+            self._board.write.remote(Heartbeat(step, steps, loss, os.getpid(), self._workers))
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Says things to the driver, from any process of the run, and never waits."""
+
+    board: Any
+
+    def __call__(self, text: str) -> None:
+        """Say one line."""
+        self.board.say.remote(text)
 
 
 @contextmanager
-def watched(on_heartbeat: Callable[[Heartbeat], None], every_s: float = 0.5) -> Iterator[Any]:
-    """Yield the handle of a new board, for `Writer`; while in the block `on_heartbeat` hears each new heartbeat."""
-    # No CPU of its own: on a small cluster the workers may hold all that Ray Data leaves.
-    board: Any = ray.remote(num_cpus=0)(_Board).remote()
+def watched(
+    on_heartbeat: Callable[[Heartbeat], None], on_said: Callable[[str], None], every_s: float = 0.5
+) -> Iterator[Any]:
+    """Yield the handle of a new board, for `Writer` and `Teller`, while it is read.
+
+    Args:
+        on_heartbeat: hears each new heartbeat.
+        on_said: hears each line that was said.
+        every_s: seconds between two readings.
+    """
+    # On the driver's own node, since any other may go away while the run goes on. No CPU of its own: on a small
+    # cluster the workers may hold all that Ray Data leaves.
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    board: Any = ray.remote(num_cpus=0)(_Board).options(scheduling_strategy=here).remote()
     over = threading.Event()
+    seen: Heartbeat | None = None
+    heard = 0
+
+    def read() -> None:
+        nonlocal seen, heard
+        try:
+            heartbeat, said = ray.get(board.read.remote(heard))
+        except RayError:
+            return  # the cluster is going down, which whoever waits for the run is told
+        heard += len(said)
+        for text in said:
+            on_said(text)
+        if heartbeat is not None and heartbeat != seen:
+            seen = heartbeat
+            on_heartbeat(heartbeat)
 
     def watch() -> None:
-        seen: Heartbeat | None = None
         while not over.wait(every_s):
-            heartbeat = ray.get(board.read.remote())
-            if heartbeat is not None and heartbeat != seen:
-                seen = heartbeat
-                on_heartbeat(heartbeat)
+            read()
 
     watcher = threading.Thread(target=watch, name="training-board", daemon=True)
     watcher.start()
@@ -74,4 +114,5 @@ def watched(on_heartbeat: Callable[[Heartbeat], None], every_s: float = 0.5) -> 
     finally:
         over.set()
         watcher.join()
+        read()
         ray.kill(board)

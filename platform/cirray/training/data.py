@@ -18,6 +18,8 @@ from cirray.errors import DataError
 from cirray.objectives import Batch, Texts, needs_descriptions
 from cirray.recipes import RunConfig
 from cirray.training.ahead import ahead
+from cirray.training.held_out import training_part
+from cirray.training.inspection import ExampleNote
 from cirray.training.randomness import AUGMENTATION, step_seed
 from cirray.training.sampling import worker_share
 from cirray.training.tokens import TokenIds
@@ -44,7 +46,8 @@ def make_sampler(config: RunConfig, dataset: PreparedDataset, triplets: pa.Table
     if triplets is None:
         triplets = _triplets(config, dataset)
     training = config.training
-    pool = Pool.of(dataset.items, triplets, config.split, training.texts, training.joiner)
+    items, triplets = training_part(config, dataset.items, triplets)
+    pool = Pool.of(items, triplets, config.split, training.texts, training.joiner)
     if uses_triplets(config) and not len(pool):
         raise DataError(
             f"Split {config.split!r} of dataset {dataset.name!r} has no triplets, which the sampler "
@@ -112,14 +115,32 @@ class TrainingData:
         rows = (np.concatenate([share.references, share.targets]) for share in shares)
         with closing(_closable(self.pixels.batches(rows))) as pictures:
             for step, (share, pixels) in enumerate(zip(shares, pictures, strict=True), start=first_step):
-                seed = step_seed(config.seed, epoch, step, world.rank, AUGMENTATION)
-                yield self._batch(share, pixels, torch.Generator().manual_seed(seed), world.device)
+                generator = torch.Generator().manual_seed(step_seed(config.seed, epoch, step, AUGMENTATION))
+                whole = examples.take(worker_share(step, size, 0, 1))
+                yield self._batch(share, whole, pixels, generator, world)
 
-    def _batch(self, share: Examples, pixels: Pixels, generator: torch.Generator, device: torch.device) -> Batch:
-        ids, lengths = self._tokens(share.texts)
+    def notes(self, epoch: int, step: int, world: World) -> list[ExampleNote]:
+        """Return what the examples of this worker's share of a step are."""
+        size, items = self._config.training.batch_size, self._sampler.pool.items
+        examples = self._sampler.epoch(size, self._config.seed, epoch)
+        share = examples.take(worker_share(step, size, world.rank, world.size))
+
+        def name(row: int) -> str:
+            return items.ids[row] if items.ids else str(row)
+
+        rows = zip(share.references.tolist(), share.targets.tolist(), share.texts, strict=True)
+        return [ExampleNote(name(reference), name(target), text) for reference, target, text in rows]
+
+    def _batch(
+        self, share: Examples, whole: Examples, pixels: Pixels, generator: torch.Generator, world: World
+    ) -> Batch:
+        device, first = world.device, world.rank * len(share)
+        ids, lengths = (each[first : first + len(share)] for each in self._tokens(whole.texts))
         reference, target = _tensor(pixels, device).split(len(share))
         if self._augmentations:
-            reference, target = augment(self._augmentations, reference, target, generator)
+            reference, target = augment(
+                self._augmentations, reference, target, generator, first=first, whole=len(whole)
+            )
         return Batch(
             reference,
             _tensor(ids, device),

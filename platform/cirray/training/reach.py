@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cirray.objectives import Batch, Texts
 from cirray.recipes import RunConfig
+from cirray.training.stepping import autocast
 from cirray.training.trainee import TrainingStep
 from cirray.training.world import World
 
@@ -19,7 +20,7 @@ def unreached(step: TrainingStep, config: RunConfig, world: World) -> list[str]:
     evaluation mode. All workers must ask together, since losses look at what the others have.
     """
     step.eval()
-    with torch.autocast(world.device.type, torch.bfloat16, enabled=world.device.type == "cuda"):
+    with autocast(config.training, world.device):
         loss, _ = step(_blank(config, config.training.batch_size // world.size, world.device), 1)
     step.train()
     reached = _leaves(loss)

@@ -8,6 +8,7 @@ import ray.data
 from cirray.datasets import PreparedDataset
 
 BLOCK = 8192
+READING_CPUS = 0.1
 
 
 def triplet_rows(dataset: PreparedDataset, split: str) -> ray.data.Dataset:
@@ -17,7 +18,9 @@ def triplet_rows(dataset: PreparedDataset, split: str) -> ray.data.Dataset:
         return pa.concat_tables([dataset.part(name) for name in parts["name"].to_pylist()])
 
     names = [{"name": name} for name in dataset.artifact.names(f"triplets-{split}/")]
-    rows = ray.data.from_items(names).map_batches(read, batch_format="pyarrow", batch_size=1)
+    # Little of a CPU each: where a node goes away with its blocks, they are read again on what the workers leave
+    # free, which need not be a whole CPU on any one node.
+    rows = ray.data.from_items(names).map_batches(read, batch_format="pyarrow", batch_size=1, num_cpus=READING_CPUS)
     # Materialised before the workers start: they then wait for no task, on a cluster whose CPUs they hold.
     held: ray.data.Dataset = rows.materialize()
     return held

@@ -20,7 +20,7 @@ def worker_share(step: int, batch_size: int, rank: int, world_size: int) -> slic
 
 
 def check_divisible(batch_size: int, world_size: int) -> None:
-    """Make sure that every worker gets an equal share of a batch, of two examples at least: batch norm needs them.
+    """Make sure that every worker gets an equal share of a batch.
 
     Raises:
         ConfigError: it would not.
@@ -29,10 +29,4 @@ def check_divisible(batch_size: int, world_size: int) -> None:
         raise ConfigError(
             f"training.batch_size {batch_size} cannot be shared equally by {world_size} workers.",
             hint=f"Set it to a multiple of {world_size}.",
-        )
-    if batch_size < 2 * world_size:
-        raise ConfigError(
-            f"training.batch_size {batch_size} leaves each of {world_size} workers one example, of which batch norm "
-            "has no variance.",
-            hint=f"Set it to {2 * world_size} or more, or take fewer workers.",
         )

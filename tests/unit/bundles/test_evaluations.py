@@ -5,18 +5,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from cirray.bundles import Bundle, evaluations, find_evaluation, save_evaluation
+from cirray.bundles import Bundle, evaluations, find_evaluation, read_outcomes, save_evaluation
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import ArtifactError
-from cirray.evaluation import Evaluation, protocols
+from cirray.evaluation import OUTCOMES, Evaluation, protocols
 from cirray.storage import Artifact, Location, Root
 from tests.artifacts import plain_png, put_dataset
 from tests.service_world import put_bundle, put_world
 
 RULES = protocols["standard"]
-RESULT = Evaluation("test", "standard", 12, 34, {"R@1": 5.0, "R@10": 50.0}, {"hats": {"R@1": 7.0}})
+QUERY = {"query_id": "q", "reference_id": "r", "text": "red", "target_id": "t", "category": "", "rank": 3}
+FOUND = {"precisions": [], "hits": ["h"], "right": [False]}
+OUTCOMES_OF_ONE = pa.Table.from_pylist([{**QUERY, **FOUND}], schema=OUTCOMES)
+RESULT = Evaluation(
+    "test",
+    "standard",
+    12,
+    34,
+    {"R@1": 5.0, "R@10": 50.0},
+    {"hats": {"R@1": 7.0}},
+    {"R@1": (4.0, 6.0)},
+    OUTCOMES_OF_ONE,
+)
 
 
 @pytest.fixture
@@ -35,7 +48,7 @@ def bundle(root: Root, dataset: PreparedDataset) -> Artifact:
 
 
 def record_file(bundle: Artifact) -> Path:
-    (file,) = (bundle.place / "evaluations").files()
+    (file,) = (each for each in (bundle.place / "evaluations").files() if each.path.endswith(".json"))
     return Path((bundle.place / "evaluations" / file.path).path)
 
 
@@ -48,6 +61,8 @@ def test_what_was_saved_is_found(bundle: Artifact, dataset: PreparedDataset) -> 
     assert (record.metrics, record.categories) == (RESULT.metrics, RESULT.categories)
     assert (record.protocol, record.rules) == ("standard", RULES)
     assert (record.num_queries, record.num_gallery) == (12, 34)
+    assert record.intervals == {"R@1": (4.0, 6.0)}
+    assert read_outcomes(bundle, record).equals(OUTCOMES_OF_ONE)
     assert (record.model_fingerprint, record.dataset_fingerprint) == (bundle.digest, dataset.fingerprint)
 
 
@@ -109,3 +124,13 @@ def test_a_corrupt_record_is_an_error_that_says_which(
 
 def test_a_record_is_of_a_bundle_as_it_is_opened(bundle: Artifact, dataset: PreparedDataset) -> None:
     assert save_evaluation(bundle, dataset, RULES, RESULT).model_fingerprint == Bundle.open(bundle).fingerprint
+
+
+def test_queries_that_are_not_what_the_record_lists_are_an_error(bundle: Artifact, dataset: PreparedDataset) -> None:
+    record = save_evaluation(bundle, dataset, RULES, RESULT)
+    assert record.outcomes is not None
+    (bundle.place / "evaluations" / record.outcomes.path).write(b"other")
+    with pytest.raises(ArtifactError, match=r"parquet is not what .* evaluate again"):
+        read_outcomes(bundle, record)
+    with pytest.raises(ArtifactError, match="did not keep its queries"):
+        read_outcomes(bundle, record.model_copy(update={"outcomes": None}))

@@ -150,7 +150,7 @@ def test_records_of_other_weights_and_other_files_are_no_evaluations(
     measure(bundle, dataset, 12.5)
     (record,) = list_evaluations(bundle)
     folder = bundle.place / "evaluations"
-    (copied,) = (other.place / "evaluations").files()
+    (copied,) = (each for each in (other.place / "evaluations").files() if each.path.endswith(".json"))
     (folder / "copied.json").write((other.place / "evaluations" / copied.path).read())
     (folder / "notes.txt").write(b"text")
     (folder / "broken.json").write(b"{")

@@ -108,7 +108,7 @@ def test_training_sees_the_fit(
     monkeypatch.setattr(worker, "uses_triplets", lambda config: False)
     monkeypatch.setattr(worker, "make_sampler", lambda *_: SimpleNamespace(steps=lambda batch_size: 1))
     config = run_config(fit, f"training.pixels={how}")
-    data = worker._open_data(worker.Assignment(config, dataset.artifact.place, VOCABULARY, None))
+    data = worker._open_data(config, dataset, VOCABULARY)
     assert data.pixels.kind == how
     np.testing.assert_array_equal(data.pixels[np.arange(ITEMS)], expected_pixels(pictures, fit))
     data.pixels.close()

@@ -91,7 +91,7 @@ def colours(dataset: PreparedDataset, model: ColourModel) -> list[list[float]]:
 def test_the_accuracy_is_the_share_of_pictures_whose_own_text_is_nearest(
     dataset: PreparedDataset, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cirray.evaluation.evaluation.BATCH", batch)
+    monkeypatch.setattr("cirray.evaluation.embedding.BATCH", batch)
     told: list[tuple[int, int]] = []
     closed = evaluate(
         ColourModel(),

@@ -121,7 +121,7 @@ def recalls(evaluation: Evaluation) -> dict[str, float]:
 def test_recalls_are_those_of_a_full_sort(
     dataset: PreparedDataset, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cirray.evaluation.evaluation.BATCH", batch)
+    monkeypatch.setattr("cirray.evaluation.embedding.BATCH", batch)
     told: list[tuple[int, int]] = []
     result = evaluate(ColourModel(), dataset, "test", STANDARD, lambda done, total: told.append((done, total)))
     expected = naive_recalls(ITEMS, TRIPLETS, "test")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cirray.index.scoring import describe_flaw, exact_scores, score_margin
+from cirray.evaluation.exact import exact_scores
+from cirray.index.scoring import describe_flaw, score_margin
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 200))

@@ -23,11 +23,13 @@ from cirray.objectives.sac_consistency import SacConsistencyConfig
 from cirray.objectives.sac_discriminator import SacDiscriminator, SacDiscriminatorConfig
 from cirray.objectives.sac_triplet import SacTripletConfig
 from cirray.recipes import RunConfig, recipes
-from cirray.training.checkpoint import load_checkpoint, save_checkpoint
+from cirray.storage import Artifact, Location
+from cirray.training.checkpoint import KIND, load_checkpoint
 from cirray.training.data import TrainingData
 from cirray.training.loop import fit
 from cirray.training.progress import Progress
 from cirray.training.trainee import Trainee
+from tests.checkpoints import saved
 from tests.small_models import fixed_view, small_retriever
 
 ROWS, DIM, WORKERS, RATE, MOMENTUM = 6, 8, 2, 0.1, 0.5
@@ -261,14 +263,14 @@ def test_a_run_that_was_stopped_ends_with_the_same_model_and_discriminator(tmp_p
 
     def save_and_stop(progress: Progress) -> None:
         if (len(progress.history), progress.partial.steps) == (0, 2):
-            save_checkpoint(tmp_path, first, progress)
+            saved(tmp_path / "checkpoint", first, progress)
             raise StoppedError
 
     with pytest.raises(StoppedError):
         fit(run, data(run), first, on_progress=save_and_stop)
 
     second = trainee(config(seed=7))
-    progress = load_checkpoint(tmp_path, second)
+    progress = load_checkpoint(Artifact.open(Location.parse(str(tmp_path / "checkpoint")), KIND), second)
     torch.manual_seed(123)
     history = fit(run, data(run), second, progress=progress).history
     assert [report.losses for report in history] == [report.losses for report in whole]

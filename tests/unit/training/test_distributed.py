@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import ray
 import torch
-from ray.train import Checkpoint
 
 from cirray.bundles import Bundle
 from cirray.config import override
 from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Vocabulary
-from cirray.errors import TrainingError
+from cirray.errors import CirrayError, ConflictError, MismatchError, StorageError, TrainingError
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Root, library_versions
-from cirray.training import Scaling, distributed, identity, run_fingerprint, train, worker
-from cirray.training.checkpoint import save_checkpoint
+from cirray.training import Scaling, identity, run_fingerprint, train, worker
+from cirray.training.checkpoint import Snapshot
 from cirray.training.progress import EpochReport, Progress
+from cirray.training.run import Run
+from cirray.training.scaling import resources_per_worker
 from cirray.training.trainee import Trainee
+from tests.checkpoints import path_of
 from tests.service_world import DATASET, put_world
 
 REPORT = EpochReport(
@@ -48,31 +50,23 @@ def dataset(root: Root) -> PreparedDataset:
 
 @pytest.fixture
 def config() -> RunConfig:
-    return override(
-        recipes["css-2d/tirg-last-conv"](), ["split=test", "training.batch_size=4", "model.composer.dim=8"]
-    )
+    small = ["split=test", "training.epochs=1", "training.batch_size=4", "model.composer.dim=8"]
+    return override(recipes["css-2d/tirg-last-conv"](), small)
 
 
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunConfig]:
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[RunConfig]:
     """Put a checkpoint without the optimiser's state in the place of the workers; return what they were told."""
     told: list[RunConfig] = []
 
-    def fit(
-        root: Root, config: RunConfig, dataset: PreparedDataset, vocabulary: Vocabulary, *rest: Any
-    ) -> Checkpoint:
-        told.append(config)
-        folder = tmp_path / "checkpoint"
-        folder.mkdir()
-        save_checkpoint(
-            folder,
-            Trainee.build(config, vocabulary, 1, torch.device("cpu")),
-            Progress(history=(REPORT,)),
-        )
-        (folder / "training.pt").unlink()
-        return Checkpoint.from_directory(str(folder))
+    def fit(run: Run, vocabulary: Vocabulary) -> None:
+        told.append(run.config)
+        trainee = Trainee.build(run.config, vocabulary, 1, torch.device("cpu"))
+        run.checkpoints.save(Snapshot.of(trainee, Progress(history=(REPORT,))))
+        checkpoint = run.checkpoints.open(run.checkpoints.names()[-1])
+        path_of(checkpoint, "training.pt").unlink()
 
-    monkeypatch.setattr(distributed, "_fit", fit)
+    monkeypatch.setattr(Run, "_fit", fit)
     return told
 
 
@@ -145,9 +139,21 @@ def test_the_version_of_a_library_that_the_model_is_made_of_decides_which_run_it
 
 def test_what_no_weight_depends_on_makes_no_other_run(dataset: PreparedDataset, config: RunConfig) -> None:
     before = run_fingerprint(config, dataset, Scaling())
-    elsewise = override(config, ["training.pixels=stream", "training.checkpoint_every_steps=7"])
-    assert run_fingerprint(elsewise, dataset, Scaling()) == before
+    elsewise = override(
+        config, ["training.pixels=stream", "training.checkpoint_every_steps=7", "training.keep.last=9"]
+    )
+    assert run_fingerprint(elsewise, dataset, Scaling(workers=4, min_workers=2)) == before
+    assert run_fingerprint(config, dataset, Scaling(gpu=True)) != before
     assert run_fingerprint(override(config, ["training.joiner=or"]), dataset, Scaling()) != before
+
+
+def test_the_number_of_workers_makes_another_run_only_where_each_has_statistics_of_its_own(
+    dataset: PreparedDataset, config: RunConfig
+) -> None:
+    for statistics, differ in (("all-workers", False), ("frozen", False), ("worker", True), ("micro-batch", True)):
+        run = override(config, [f"training.batch_statistics={statistics}"])
+        one, two = (run_fingerprint(run, dataset, Scaling(workers=workers)) for workers in (1, 2))
+        assert (one != two) is differ
 
 
 @pytest.mark.parametrize("module", ["cirray.batches", "cirray.datasets.caption_pairs", "cirray.datasets.streaming"])
@@ -160,15 +166,152 @@ def test_code_that_makes_batches_decides_which_run_it_is(
     assert run_fingerprint(config, dataset, Scaling()) != before
 
 
+def run_folder(root: Root) -> Path:
+    (folder,) = (Path(root.place.path) / "runs").iterdir()
+    return folder
+
+
+@pytest.fixture
+def never_scheduled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a run gets as far as Ray."""
+    monkeypatch.setattr(Run, "_fit", lambda run, vocabulary: pytest.fail("workers were started"))
+
+
+@pytest.mark.usefixtures("never_scheduled")
+def test_a_run_that_was_trained_to_its_end_only_gets_its_bundle(
+    root: Root, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(run: Run, vocabulary: Vocabulary) -> None:
+        trainee = Trainee.build(run.config, vocabulary, 1, torch.device("cpu"))
+        run.checkpoints.save(Snapshot.of(trainee, Progress(history=(REPORT,))))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_fit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(root, config, dataset, Scaling())
+    bundle, trained = train(root, config, dataset, Scaling())
+    assert trained
+    assert bundle.manifest.details["history"] == [REPORT.model_dump(mode="json")]
+
+
+VALIDATED = [
+    "training.epochs=9",
+    "training.validation={split: test, patience: 1, metric: R@1}",
+    "training.keep={last: 1, best: 1, metric: validation/R@1, order: max}",
+]
+
+
+@pytest.mark.usefixtures("never_scheduled")
+def test_a_run_that_stopped_early_is_at_its_end(
+    root: Root, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = override(config, VALIDATED)
+
+    def stopped(run: Run, vocabulary: Vocabulary) -> None:
+        trainee = Trainee.build(run.config, vocabulary, 1, torch.device("cpu"))
+        reports = [
+            REPORT.model_copy(update={"epoch": number, "validation": {"R@1": recall}})
+            for number, recall in enumerate([10.0, 50.0, 20.0], start=1)
+        ]
+        for epochs in (1, 2, 3):
+            run.checkpoints.save(Snapshot.of(trainee, Progress(history=tuple(reports[:epochs]))))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "_fit", stopped)
+        bundle, _ = train(root, run, dataset, Scaling())
+    assert bundle.manifest.details["metrics"]["validation R@1"] == 20.0
+    bundle.place.delete()
+    again, trained = train(root, run, dataset, Scaling())
+    assert trained
+    assert again.manifest.details["history"] == bundle.manifest.details["history"]
+    assert sorted(path.name for path in (run_folder(root) / "checkpoints").iterdir()) == [
+        "epoch-00002-step-000000",
+        "epoch-00003-step-000000",
+    ]
+
+
+def test_no_bundle_is_made_of_half_a_run(
+    root: Root, dataset: PreparedDataset, config: RunConfig, trained: list[RunConfig]
+) -> None:
+    with pytest.raises(TrainingError, match=r"its last checkpoint is not at .*same command again"):
+        train(root, override(config, ["training.epochs=2"]), dataset, Scaling())
+    assert root.model(config.name).versions() == []
+
+
+def test_two_drivers_do_not_train_the_same_run(
+    root: Root, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[str] = []
+
+    def fit(run: Run, vocabulary: Vocabulary) -> None:
+        with pytest.raises(ConflictError) as caught:
+            train(root, config, dataset, Scaling(workers=2), on_said=lambda text: None)
+        refused.append(str(caught.value))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Run, "_fit", fit)
+    with pytest.raises(KeyboardInterrupt):
+        train(root, config, dataset, Scaling())
+    (told,) = refused
+    assert f"process {os.getpid()} of" in told
+    assert "is alive" in told
+
+
+def test_a_checkpoint_of_another_composer_is_refused_before_anything_is_scheduled(
+    root: Root, dataset: PreparedDataset, config: RunConfig, trained: list[RunConfig]
+) -> None:
+    train(root, config, dataset, Scaling())
+    first = run_folder(root)
+    other = override(recipes["css-2d/image-only"](), ["split=test", "training.batch_size=4"])
+    identity = run_fingerprint(other.model_copy(update={"dataset": dataset.name}), dataset, Scaling())
+    first.rename(first.with_name(f"css-2d--image-only-{identity[:16]}"))
+    with pytest.raises(MismatchError, match=r"is of a run of css-2d/tirg-last-conv with.*of css-2d/image-only with"):
+        train(root, other, dataset, Scaling())
+    assert len(trained) == 1
+
+
+@pytest.mark.usefixtures("never_scheduled")
+def test_a_root_that_cannot_be_written_is_told_before_anything_is_scheduled(
+    root: Root, dataset: PreparedDataset, config: RunConfig
+) -> None:
+    (Path(root.place.path) / "runs").write_bytes(b"a file where a folder should be")
+    with pytest.raises(StorageError, match="cannot be written"):
+        train(root, config, dataset, Scaling())
+
+
+@pytest.mark.usefixtures("never_scheduled")
+@pytest.mark.parametrize(
+    ("assignments", "told"),
+    [
+        (["split=train"], "has no split 'train'"),
+        (["training.batch_size=4000"], "there are only"),
+        (["training.batch_size=3"], "cannot be shared"),
+        (["training.sampler={name: caption-pairs}"], "caption"),
+        (
+            ["objective={retrieval: {name: sampled-classification, candidates: 9}}"],
+            "batch_size is 4, but the loss 'sampled-classification'",
+        ),
+        (["training.validation={split: val}"], "has the splits test"),
+        (["training.keep={best: 1, metric: validation/R@1}"], "none, since training.validation is null"),
+    ],
+)
+def test_a_run_that_the_data_does_not_fit_is_refused_before_anything_is_scheduled(
+    assignments: list[str], told: str, root: Root, dataset: PreparedDataset, config: RunConfig
+) -> None:
+    with pytest.raises(CirrayError, match=told):
+        train(root, override(config, assignments), dataset, Scaling(workers=2))
+
+
 @pytest.mark.parametrize("cpus", range(2, 20))
 @pytest.mark.parametrize("workers", range(1, 40))
 def test_workers_leave_a_whole_cpu_for_data(cpus: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": float(cpus)})
     if (cpus - 1) / workers < 0.1:
         with pytest.raises(TrainingError, match="do not fit"):
-            distributed._resources(Scaling(workers=workers))
+            resources_per_worker(Scaling(workers=workers))
         return
-    each = distributed._resources(Scaling(workers=workers))["CPU"]
+    each = resources_per_worker(Scaling(workers=workers))["CPU"]
     assert 0.09 <= each <= 1.0
     assert round(100 * each) * workers <= 100 * (cpus - 1)
 

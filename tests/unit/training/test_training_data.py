@@ -102,13 +102,23 @@ def test_an_epoch_that_starts_in_the_middle_has_the_batches_left(dataset: Prepar
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_the_workers_batches_make_up_the_one_of_a_single_worker(dataset: PreparedDataset, size: int) -> None:
-    source = data(config(), dataset)
+    source = data(config(f"training.augmentations={AUGMENTATIONS}"), dataset)
     whole = list(source.batches(2, 0, World()))
     shares = [list(source.batches(2, 0, World(rank, size))) for rank in range(size)]
     for step, batch in enumerate(whole):
-        for name in ("reference", "target", "lengths"):
+        for name in ("reference", "target", "lengths", "tokens"):
             parts = [getattr(share[step], name) for share in shares]
             assert torch.equal(torch.cat(parts), getattr(batch, name))
+
+
+def test_what_the_examples_of_a_batch_are_can_be_looked_up(dataset: PreparedDataset) -> None:
+    source = data(config(), dataset)
+    notes = [source.notes(1, 2, World(rank, 2)) for rank in range(2)]
+    assert [len(each) for each in notes] == [BATCH // 2] * 2
+    assert [*notes[0], *notes[1]] == source.notes(1, 2, World())
+    triplets = {(row["reference_id"], row["target_id"]) for row in dataset.triplets("train").to_pylist()}
+    assert {(note.reference_id, note.target_id) for note in source.notes(1, 2, World())} <= triplets
+    assert all("make it" in note.text for note in notes[0])
 
 
 def test_a_split_of_items_alone_trains_by_pairs_of_them_and_not_by_triplets(dataset: PreparedDataset) -> None:

@@ -1,0 +1,182 @@
+"""A run from its data to its bundle, on as many workers as there are."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import ray.train
+from ray.train.torch import TorchConfig
+from ray.train.v2._internal.constants import (
+    DEFAULT_WORKER_GROUP_START_TIMEOUT_S,
+    WORKER_GROUP_START_TIMEOUT_S_ENV_VAR,
+)
+from ray.train.v2.api.config import FailureConfig, ScalingConfig
+
+from cirray.bundles import save_bundle
+from cirray.cluster import own_errors, ray_cluster
+from cirray.composers import Retriever
+from cirray.datasets import PreparedDataset
+from cirray.encoders import Vocabulary, no_initial_weights
+from cirray.recipes import RunConfig
+from cirray.storage import Artifact, Location
+from cirray.training.board import Heartbeat, Teller, watched
+from cirray.training.checkpoint import load_progress, load_weights, load_whole
+from cirray.training.checkpoints import Checkpoints
+from cirray.training.checks import check_buildable
+from cirray.training.data import make_sampler, training_texts, uses_triplets
+from cirray.training.elastic import SharingTrainer
+from cirray.training.failures import GiveUp, InterruptedRunError, told
+from cirray.training.progress import EpochReport, Progress
+from cirray.training.rows import triplet_rows
+from cirray.training.scaling import Scaling, resources_per_worker
+from cirray.training.stopping import stops_early
+from cirray.training.worker import TRIPLETS, Assignment, Claim, work
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that this process may train, since it holds the lease.
+
+    Attributes:
+        config: of the run.
+        dataset: prepared.
+        scaling: workers.
+        folder: of the run.
+        checkpoints: of the run.
+        claim: to them.
+        on_heartbeat: hears how far training is.
+        on_said: hears what befalls the run.
+        callbacks: that Ray Train's controller calls.
+    """
+
+    config: RunConfig
+    dataset: PreparedDataset
+    scaling: Scaling
+    folder: Location
+    checkpoints: Checkpoints
+    claim: Claim
+    on_heartbeat: Callable[[Heartbeat], None]
+    on_said: Callable[[str], None]
+    callbacks: Sequence[ray.train.UserCallback] = ()
+
+    def to_bundle(self, place: Location) -> Artifact:
+        """Train for what is left of the run, and write its bundle at `place`."""
+        config = self.config
+        self.checkpoints.sweep()
+        sampler = make_sampler(config, self.dataset)
+        # In a worker, a batch that is larger than the data would count as a failure.
+        sampler.steps(config.training.batch_size)
+        model = config.model
+        vocabulary = Vocabulary.of(
+            training_texts(config, sampler), model.tokenizer, model.on_unknown, model.min_count
+        )
+        check_buildable(config, vocabulary, self.scaling)
+        found = self.checkpoints.newest(load_whole, self.on_said)
+        if found is None or not self._is_done(found[1]):
+            self._fit(vocabulary)
+        bundle = self._bundle(place, vocabulary)
+        self.checkpoints.sweep()
+        return bundle
+
+    def _is_done(self, progress: Progress) -> bool:
+        training, history = self.config.training, progress.history
+        return len(history) >= training.epochs or stops_early(training.validation, history)
+
+    def _fit(self, vocabulary: Vocabulary) -> None:
+        config, scaling, dataset = self.config, self.scaling, self.dataset
+        with ray_cluster(), own_errors():
+            resources = resources_per_worker(scaling)
+            with watched(self.on_heartbeat, self.on_said) as board:
+                assignment = Assignment(
+                    config, dataset.artifact.place, vocabulary, self.folder, self.checkpoints, self.claim, board
+                )
+                trainer = SharingTrainer(
+                    work,
+                    batch_size=config.training.batch_size,
+                    train_loop_config={"assignment": assignment},
+                    torch_config=TorchConfig(backend="nccl" if scaling.gpu else "gloo", timeout_s=scaling.timeout_s),
+                    scaling_config=ScalingConfig(
+                        num_workers=(scaling.fewest, scaling.workers) if scaling.elastic else scaling.workers,
+                        use_gpu=scaling.gpu,
+                        resources_per_worker=resources,
+                        elastic_resize_monitor_interval_s=scaling.resize_every_s,
+                    ),
+                    run_config=self._run_config(board),
+                    datasets={TRIPLETS: triplet_rows(dataset, config.split)} if uses_triplets(config) else {},
+                    # Every worker reads all rows and takes its share of each batch: which triplets make a batch must
+                    # follow from the seed, not from which worker asked for the next block first.
+                    dataset_config=ray.train.DataConfig(datasets_to_split=[]),
+                )
+                try:
+                    trainer.fit()
+                except ray.train.TrainingFailedError as error:
+                    raise told(error) from error
+
+    def _run_config(self, board: Any) -> ray.train.RunConfig:
+        above, _, name = self.folder.path.rpartition("/")
+        give_up = GiveUp(self.scaling.max_failures, partial(_last, self.checkpoints), Teller(board))
+        callbacks: list[Any] = [give_up, *self.callbacks]  # Ray's annotation is that of its former callbacks
+        return ray.train.RunConfig(
+            name=name,
+            # Ray keeps nothing there but a marker: the checkpoints are ours (see `Checkpoints`).
+            storage_path=above,
+            storage_filesystem=self.folder.filesystem,
+            failure_config=FailureConfig(
+                max_failures=-1,  # `GiveUp` counts them
+                controller_failure_limit=math.ceil(self.scaling.wait_s / _start_timeout_s()),
+            ),
+            callbacks=callbacks,
+        )
+
+    def _bundle(self, place: Location, vocabulary: Vocabulary) -> Artifact:
+        config, dataset = self.config, self.dataset
+        with no_initial_weights():
+            model = Retriever(config.model, vocabulary)
+
+        def read(checkpoint: Artifact) -> Progress:
+            load_weights(checkpoint, model)
+            return load_progress(checkpoint)
+
+        found = self.checkpoints.newest(read, self.on_said)
+        if found is None or not self._is_done(found[1]):
+            # What was trained last was damaged meanwhile, or workers wrote where this process does not look.
+            raise InterruptedRunError(
+                f"The run has ended, but its last checkpoint is not at {self.checkpoints.place}.",
+                hint="Run the same command again to go on from what is there.",
+            )
+        return save_bundle(
+            place,
+            name=config.name,
+            fingerprint=self.checkpoints.fingerprint,
+            model=model,
+            vocabulary=vocabulary,
+            inputs={"dataset": dataset.fingerprint},
+            settings=config.model_dump(mode="json"),
+            details={
+                "dataset": f"{dataset.name}@{dataset.artifact.version}",
+                "scaling": self.scaling.model_dump(mode="json"),
+                "metrics": _metrics(found[1].history[-1]),
+                "history": [report.model_dump(mode="json") for report in found[1].history],
+            },
+        )
+
+
+def _metrics(last: EpochReport) -> dict[str, float]:
+    """Return what a run came to, for its bundle, by names that people understand."""
+    losses = {f"loss ({name})": value for name, value in last.losses.items()}
+    return losses | {f"validation {name}": value for name, value in last.validation.items()}
+
+
+def _last(checkpoints: Checkpoints) -> str | None:
+    names = checkpoints.names()
+    return names[-1] if names else None
+
+
+def _start_timeout_s() -> float:
+    """Return how long Ray waits for workers to start before it counts that as a failure of its own."""
+    return float(os.environ.get(WORKER_GROUP_START_TIMEOUT_S_ENV_VAR, DEFAULT_WORKER_GROUP_START_TIMEOUT_S))
