@@ -19,7 +19,8 @@ from cirray.bundles import (
 )
 from cirray.cli.display import Display
 from cirray.cli.pages import write_evaluation_page
-from cirray.config import Config, override, parse_mapping
+from cirray.config import Config, override
+from cirray.config_file import parse_mapping
 from cirray.datasets import PreparedDataset, world_of, write_world
 from cirray.errors import ConfigError
 from cirray.evaluation import evaluate, protocol_of, protocols
