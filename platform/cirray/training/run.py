@@ -27,8 +27,7 @@ from cirray.storage import Artifact, Location
 from cirray.training.board import Heartbeat, Teller, watched
 from cirray.training.checkpoint import load_progress, load_weights, load_whole
 from cirray.training.checkpoints import Checkpoints
-from cirray.training.checks import check_buildable
-from cirray.training.data import make_sampler, training_texts, uses_triplets
+from cirray.training.data import uses_triplets
 from cirray.training.elastic import SharingTrainer
 from cirray.training.failures import GiveUp, InterruptedRunError, told
 from cirray.training.progress import EpochReport, Progress
@@ -64,18 +63,9 @@ class Run:
     on_said: Callable[[str], None]
     callbacks: Sequence[ray.train.UserCallback] = ()
 
-    def to_bundle(self, place: Location) -> Artifact:
+    def to_bundle(self, place: Location, vocabulary: Vocabulary) -> Artifact:
         """Train for what is left of the run, and write its bundle at `place`."""
-        config = self.config
         self.checkpoints.sweep()
-        sampler = make_sampler(config, self.dataset)
-        # In a worker, a batch that is larger than the data would count as a failure.
-        sampler.steps(config.training.batch_size)
-        model = config.model
-        vocabulary = Vocabulary.of(
-            training_texts(config, sampler), model.tokenizer, model.on_unknown, model.min_count
-        )
-        check_buildable(config, vocabulary, self.scaling)
         found = self.checkpoints.newest(load_whole, self.on_said)
         if found is None or not self._is_done(found[1]):
             self._fit(vocabulary)

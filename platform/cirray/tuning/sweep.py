@@ -14,10 +14,8 @@ from cirray.datasets import PreparedDataset
 from cirray.errors import ConfigError, TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Root, fingerprint
-from cirray.training import Scaling, run_fingerprint
-from cirray.training.checks import check_batch
-from cirray.training.data import make_sampler
-from cirray.training.sampling import check_divisible
+from cirray.training import run_fingerprint
+from cirray.training.checks import check_run
 from cirray.tuning.ledger import Ledger, Trial
 from cirray.tuning.plan import DRIVER_CPUS, Measuring, Room, SweepConfig, room_for
 from cirray.tuning.search import scheduler, searcher
@@ -55,10 +53,9 @@ def sweep_fingerprint(
     config: RunConfig, dataset: PreparedDataset, dials: Mapping[str, Dial], settings: SweepConfig
 ) -> str:
     """Return the fingerprint of what a sweep searches, and how; not of how many trials, nor how many at a time."""
-    scaling = Scaling(workers=settings.workers, gpu=settings.gpu)
     return fingerprint(
         {
-            "run": run_fingerprint(config, dataset, scaling),
+            "run": run_fingerprint(config, dataset, settings.scaling),
             "dials": {name: [dial.paths, dial.domain.model_dump(mode="json")] for name, dial in dials.items()},
             "settings": settings.model_dump(mode="json", exclude={"trials", "concurrency"}),
         }
@@ -108,9 +105,7 @@ def _check(config: RunConfig, dataset: PreparedDataset, settings: SweepConfig, m
             f"Protocol {measuring.protocol.name!r} has no metric {settings.metric!r}; there are: "
             f"{', '.join(measuring.metrics)}."
         )
-    check_divisible(config.training.batch_size, settings.workers)
-    check_batch(config)
-    make_sampler(config, dataset).steps(config.training.batch_size)
+    check_run(config, dataset, settings.scaling)
 
 
 def _search(job: Job, dataset: PreparedDataset, trials: list[Trial], told: Told) -> None:

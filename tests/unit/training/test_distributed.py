@@ -15,11 +15,12 @@ from cirray.bundles import Bundle
 from cirray.config import override
 from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Vocabulary
-from cirray.errors import CirrayError, ConflictError, MismatchError, StorageError, TrainingError
+from cirray.errors import CirrayError, ConfigError, ConflictError, MismatchError, StorageError, TrainingError
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Root, library_versions
 from cirray.training import Scaling, identity, run_fingerprint, train, worker
 from cirray.training.checkpoint import Snapshot
+from cirray.training.checks import check_run
 from cirray.training.progress import EpochReport, Progress
 from cirray.training.run import Run
 from cirray.training.scaling import resources_per_worker
@@ -293,7 +294,9 @@ def test_a_root_that_cannot_be_written_is_told_before_anything_is_scheduled(
             "batch_size is 4, but the loss 'sampled-classification'",
         ),
         (["training.validation={split: val}"], "has the splits test"),
+        (["training.validation={split: test, protocol: fashioniq-a}"], "queries of split 'test' have none"),
         (["training.keep={best: 1, metric: validation/R@1}"], "none, since training.validation is null"),
+        (["training.keep={best: 1, metric: los}"], "'los', which no epoch reports. Set it to loss, retrieval"),
     ],
 )
 def test_a_run_that_the_data_does_not_fit_is_refused_before_anything_is_scheduled(
@@ -301,6 +304,21 @@ def test_a_run_that_the_data_does_not_fit_is_refused_before_anything_is_schedule
 ) -> None:
     with pytest.raises(CirrayError, match=told):
         train(root, override(config, assignments), dataset, Scaling(workers=2))
+    assert not (Path(root.place.path) / "runs").exists()
+
+
+@pytest.mark.usefixtures("never_scheduled")
+def test_a_reranker_that_is_to_classify_is_refused_before_anything_is_scheduled(
+    root: Root, dataset: PreparedDataset
+) -> None:
+    classify = "training.validation={split: test, protocol: mit-states-compositions}"
+    run = override(recipes["css-2d/curling-net"](), ["split=test", "training.batch_size=4", classify])
+    with pytest.raises(
+        ConfigError, match=r"'mit-states-compositions' compares .* the model is a re-ranker.*standard"
+    ):
+        train(root, run, dataset, Scaling())
+    check_run(override(run, ["model.composer.name=tirg-last-conv"]), dataset, Scaling())
+    check_run(override(run, ["training.validation.protocol=standard"]), dataset, Scaling())
 
 
 @pytest.mark.parametrize("cpus", range(2, 20))
