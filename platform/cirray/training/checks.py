@@ -16,7 +16,7 @@ from cirray.training.checkpoint import VALIDATION
 from cirray.training.data import make_sampler, training_texts
 from cirray.training.held_out import with_held_out
 from cirray.training.scaling import Scaling, check_share, most_that_divide
-from cirray.training.trainee import Trainee
+from cirray.training.trainee import build_step
 from cirray.training.validation import protocol_for
 
 
@@ -73,6 +73,11 @@ def check_validation(config: RunConfig, dataset: PreparedDataset) -> None:
     """
     validation, keep = config.training.validation, config.training.keep
     measured: list[str] = []
+    if validation is None and config.training.bundle == "best":
+        raise ConfigError(
+            "training.bundle is 'best', and training.validation is null, so that nothing says which epoch that is.",
+            hint="Set training.validation, such as --set training.validation.split=val, or training.bundle to last.",
+        )
     if validation is not None:
         protocol = protocol_for(validation, dataset)
         check_judges(protocol, reranker=composers[config.model.composer.name].rescores)
@@ -102,16 +107,17 @@ def check_buildable(config: RunConfig, vocabulary: Vocabulary, scaling: Scaling)
         ConfigError: the settings give no model, or one that a worker's share of a batch is too small for.
     """
     try:
-        trainee = Trainee.build(config, vocabulary, 1, torch.device("cpu"))
+        # Without the optimiser: torch's own take seconds to import what compiles them.
+        step = build_step(config, vocabulary, torch.device("cpu"))
     except (ValueError, RuntimeError) as error:
         raise ConfigError(
             f"The settings of {config.name} give no model: {error}.", hint="Change those under model or objective."
         ) from error
     workers = most_that_divide(config.training.batch_size, scaling.workers)
-    trainee.step.train()
+    step.train()
     # Those over the batch of all workers are of another class, and frozen ones are in evaluation.
     alone = (nn.BatchNorm1d, nn.BatchNorm2d)
-    normed = any(isinstance(module, alone) and module.training for module in trainee.step.modules())
+    normed = any(isinstance(module, alone) and module.training for module in step.modules())
     if normed and config.training.batch_size == workers > 1:
         raise ConfigError(
             f"training.batch_size {config.training.batch_size} leaves each of {workers} workers one example, and the "

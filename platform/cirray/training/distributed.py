@@ -83,7 +83,8 @@ def train(
     else:
         vocabulary = check_run(config, dataset, scaling)
         folder = root.runs() / f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}"
-        checkpoints = Checkpoints(folder / CHECKPOINTS, config.name, identity, config.training.keep)
+        keep, bundle_metric = config.training.keep, config.training.bundle_metric
+        checkpoints = Checkpoints(folder / CHECKPOINTS, config.name, identity, keep, bundle_metric)
         with lease(folder / LEASE, say=on_said) as owner:
             claim = Claim(folder / LEASE, owner)
             run = Run(config, dataset, scaling, folder, checkpoints, claim, on_heartbeat, on_said, callbacks)

@@ -33,7 +33,7 @@ from cirray.training.failures import GiveUp, InterruptedRunError, told
 from cirray.training.progress import EpochReport, Progress
 from cirray.training.rows import triplet_rows
 from cirray.training.scaling import Scaling, resources_per_worker
-from cirray.training.stopping import stops_early
+from cirray.training.stopping import best_epoch, stops_early
 from cirray.training.worker import TRIPLETS, Assignment, Claim, work
 
 
@@ -139,6 +139,8 @@ class Run:
                 f"The run has ended, but its last checkpoint is not at {self.checkpoints.place}.",
                 hint="Run the same command again to go on from what is there.",
             )
+        history = found[1].history
+        chosen = history[self._chosen(read, history) - 1]
         return save_bundle(
             place,
             name=config.name,
@@ -150,16 +152,28 @@ class Run:
             details={
                 "dataset": f"{dataset.name}@{dataset.artifact.version}",
                 "scaling": self.scaling.model_dump(mode="json"),
-                "metrics": _metrics(found[1].history[-1]),
-                "history": [report.model_dump(mode="json") for report in found[1].history],
+                "epoch": chosen.epoch,
+                "metrics": _metrics(chosen),
+                "history": [report.model_dump(mode="json") for report in history],
             },
         )
 
+    def _chosen(self, read: Callable[[Artifact], Progress], history: Sequence[EpochReport]) -> int:
+        """Have the checkpoint read whose weights the bundle gets, after the last one; return its epoch, from 1."""
+        validation = self.config.training.validation
+        if validation is None or self.checkpoints.bundle_metric is None:
+            return len(history)
+        found, best = self.checkpoints.best(read, self.on_said), best_epoch(validation, history)
+        epoch = len(found[1].history) if found is not None else len(history)
+        if best is not None and best.epoch != epoch:
+            self.on_said(f"no checkpoint of epoch {best.epoch}, the best, is there: the bundle is of epoch {epoch}")
+        return epoch
 
-def _metrics(last: EpochReport) -> dict[str, float]:
-    """Return what a run came to, for its bundle, by names that people understand."""
-    losses = {f"loss ({name})": value for name, value in last.losses.items()}
-    return losses | {f"validation {name}": value for name, value in last.validation.items()}
+
+def _metrics(epoch: EpochReport) -> dict[str, float]:
+    """Return what the bundle's epoch came to, by names that people understand."""
+    losses = {f"loss ({name})": value for name, value in epoch.losses.items()}
+    return losses | {f"validation {name}": value for name, value in epoch.validation.items()}
 
 
 def _last(checkpoints: Checkpoints) -> str | None:

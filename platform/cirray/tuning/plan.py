@@ -122,8 +122,13 @@ def validated(
     share of what trains, held out of it.
 
     Raises:
-        ConfigError: the split is the test's, or the run's own.
+        ConfigError: the split is the test's, or the run's own, or bundles are to be of the best epoch.
     """
+    if config.training.bundle == "best":
+        raise ConfigError(
+            "training.bundle is 'best', while a sweep compares its trials by their last epoch, and bundles that.",
+            hint="Leave it out; set it when training with the settings that the sweep has found.",
+        )
     if split in ("test", config.split):
         raise ConfigError(
             f"A sweep cannot be measured on split {split!r}: what is chosen by a figure is not judged by it.",
@@ -137,6 +142,23 @@ def validated(
     measured = ValidationConfig(split=split or HELD_OUT, protocol=protocol)
     training = config.training.model_copy(update={"validation": measured})
     return config.model_copy(update={"hold_out": hold_out, "training": training})
+
+
+def judging_split(config: RunConfig, dataset: PreparedDataset) -> str:
+    """Return the split on which the trial that a sweep chose is judged: it was neither trained nor chosen there.
+
+    That is the test split, or where its targets are not public, as in FashionIQ, the one that papers report.
+
+    Args:
+        config: as `validated` returns it.
+        dataset: prepared.
+    """
+    validation = config.training.validation
+    seen = {config.split, validation.split if validation is not None else ""}
+    for name in ("test", *VALIDATION_SPLITS):
+        if name in dataset.splits and name not in seen and all(dataset.triplets(name)["target_id"].to_pylist()):
+            return name
+    return "test"
 
 
 @dataclass(frozen=True)
