@@ -92,7 +92,7 @@ def check_validation(config: RunConfig, dataset: PreparedDataset) -> None:
             hint='Set it to one of these after "validation/", or to "loss".',
         )
     # Of a loss's own parts ("retrieval.positive") only the loss knows the names.
-    known = ["loss", *config.objective]
+    known = ["loss", "total", *config.objective]
     if not keep.metric.startswith(VALIDATION) and keep.metric.partition(".")[0] not in known:
         raise ConfigError(
             f"training.keep.metric is {keep.metric!r}, which no epoch reports.",

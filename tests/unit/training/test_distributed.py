@@ -347,7 +347,7 @@ def test_a_root_that_cannot_be_written_is_told_before_anything_is_scheduled(
         (["training.validation={split: test, protocol: fashioniq-a}"], "queries of split 'test' have none"),
         (["training.keep={best: 1, metric: validation/R@1}"], "none, since training.validation is null"),
         (["training.bundle=best"], "training.validation is null"),
-        (["training.keep={best: 1, metric: los}"], "'los', which no epoch reports. Set it to loss, retrieval"),
+        (["training.keep={best: 1, metric: los}"], "'los', which no epoch reports. Set it to loss, total, retrieval"),
     ],
 )
 def test_a_run_that_the_data_does_not_fit_is_refused_before_anything_is_scheduled(
