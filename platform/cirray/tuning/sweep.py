@@ -104,8 +104,8 @@ def run_sweep(
     """
     config = config.model_copy(update={"dataset": dataset.name})
     dials = dials_of(space, config)
-    # First, since what is held out is of what the sampler makes: a recipe for another dataset would be told of that.
-    make_sampler(config, dataset)
+    # First, and whatever the batch: where the sampler can make nothing of a dataset, nothing can be held out either.
+    make_sampler(config, dataset).steps(1)
     measuring = Measuring.of(config, dataset)
     _check_metric(settings, measuring)
     identity = sweep_fingerprint(config, dataset, dials, settings)

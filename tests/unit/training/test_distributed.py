@@ -327,7 +327,7 @@ def test_a_root_that_cannot_be_written_is_told_before_anything_is_scheduled(
     root: Root, dataset: PreparedDataset, config: RunConfig
 ) -> None:
     (Path(root.place.path) / "runs").write_bytes(b"a file where a folder should be")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"cannot be written.*Check that the path is right"):
         train(root, config, dataset, Scaling())
 
 
