@@ -13,7 +13,7 @@ GloVe (model.text_encoder.words).
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from cirray.batches import (
     CaptionPairsConfig,
@@ -53,7 +53,7 @@ _CROP_224_OF_256 = ResizedCropConfig(scale=(0.766, 0.766), ratio=(1.0, 1.0))
 
 
 def _rtic(
-    name: str, depth: int, text_encoder: Choice, composer: RticConfig, loss: LossConfig, **training: Any
+    name: str, depth: Literal[50, 152], text_encoder: Choice, composer: RticConfig, loss: LossConfig, **training: Any
 ) -> RunConfig:
     """Return what RTIC's two environments share, with what is each one's own.
 
