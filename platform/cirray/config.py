@@ -6,7 +6,8 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -15,10 +16,6 @@ from cirray.errors import ConfigError
 from cirray.registry import Registry
 
 C = TypeVar("C", bound="Config")
-
-
-MAX_VALUES = 100_000
-"""Values in a file of settings."""
 
 
 class Config(BaseModel):
@@ -99,46 +96,13 @@ def from_mapping(kind: type[C], values: Mapping[str, Any]) -> C:
         raise ConfigError(_explain(kind, values, error)) from None
 
 
-def parse_mapping(data: bytes, name: str) -> dict[str, Any]:
-    """Return the settings in a YAML or JSON file, to be given to `from_mapping`.
-
-    Args:
-        data: content of the file.
-        name: of the file, for messages.
-
-    Raises:
-        ConfigError: it is no YAML, or holds something else than settings by name.
-    """
-    try:
-        values = yaml.safe_load(data)
-        _check_size(values, name)
-        # Dates, and mappings that hold themselves, are YAML but no settings.
-        values = json.loads(json.dumps(values if values is not None else {}))
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{name} is not readable as settings in YAML or JSON: {reason}.") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"{name} holds no settings but {values!r:.80}.", hint="Write one a line, `setting: value`.")
-    return values
-
-
-def _check_size(values: Any, name: str) -> None:
-    """Make sure that settings are few also where they are written out: YAML can refer to a list a billion times."""
-    left, pending = MAX_VALUES, [values]
-    while pending:
-        value = pending.pop()
-        left -= 1
-        if left < 0:
-            raise ConfigError(f"{name} holds more than {MAX_VALUES:,} settings, or refers to itself.")
-        pending += [*value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
-
-
 def override(config: C, assignments: Iterable[str]) -> C:
     """Return a copy of `config` with assignments such as "training.epochs=3" applied.
 
     Values are read as JSON, else as YAML, so that `3`, `1e-3`, `true`, `null`, `[1, 2]` and plain words mean what
     they look like. Where the name of a choice is set ("training.sampler.name=shuffle"), settings that the new one has
-    too stay as they are, those that it does not have go, and all others have their defaults.
+    too stay as they are, those that it does not have go, and all others have their defaults. Where something is set
+    within what is null ("training.validation.split=val"), all else there has its default.
 
     Raises:
         ConfigError: an assignment has no "=", names a key that does not exist, or has a value of the wrong kind.
@@ -150,21 +114,58 @@ def override(config: C, assignments: Iterable[str]) -> C:
             raise ConfigError(f"--set takes KEY=VALUE, such as training.epochs=3; given was {assignment!r}.")
         value = _parse(key, text)
         *parents, leaf = key.strip().split(".")
-        _assign(values, key.strip(), value)
-        registry = _registry_of(config, parents) if leaf == "name" else None
+        _assign(type(config), values, key.strip(), value)
+        registry = _registry_in(_annotation_at(type(config), values, parents)) if leaf == "name" else None
         if registry is not None and isinstance(value, str) and value in registry:
             _choose_anew(values, parents, registry[value].Config)
     return from_mapping(type(config), values)
 
 
-def _registry_of(config: BaseModel, path: Sequence[str]) -> Registry[Any] | None:
-    """Return the registry from which the field at `path` is chosen, if it is."""
-    place: Any = config
-    for parent in path[:-1]:
-        place = getattr(place, parent, None)
-    field = type(place).model_fields.get(path[-1]) if path and isinstance(place, BaseModel) else None
-    validators = (part.func for part in field.metadata if isinstance(part, BeforeValidator)) if field else ()
+def _annotation_at(kind: Any, values: Any, path: Sequence[str]) -> Any:
+    """Return how the setting at `path` is annotated in settings of a kind, or None where that is not known.
+
+    Args:
+        kind: a configuration.
+        values: its settings, which say what is chosen where there is a choice.
+        path: names from the outside in.
+    """
+    annotation = kind
+    for name in path:
+        model = _model_of(annotation, values)
+        field = model.model_fields.get(name) if model is not None else None
+        if field is not None:
+            annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+        elif get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+        else:
+            return None
+        values = values.get(name) if isinstance(values, Mapping) else None
+    return annotation
+
+
+def _model_of(annotation: Any, values: Any) -> type[BaseModel] | None:
+    """Return which configuration `values` are of by their annotation; None where they are none, or one of several."""
+    registry = _registry_in(annotation)
+    if registry is not None:
+        name = values.get("name") if isinstance(values, Mapping) else None
+        return registry[name].Config if isinstance(name, str) and name in registry else None
+    models = [part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    return models[0] if len(models) == 1 else None
+
+
+def _registry_in(annotation: Any) -> Registry[Any] | None:
+    """Return the registry from which values so annotated are chosen, if they are."""
+    validators = (part.func for part in _parts(annotation) if isinstance(part, BeforeValidator))
     return next((found.registry for found in validators if isinstance(found, _ChosenFrom)), None)
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """Yield the members of a union and what is said of them, or what is no union as it is."""
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        for part in get_args(annotation):
+            yield from _parts(part)
+    else:
+        yield annotation
 
 
 def _choose_anew(values: dict[str, Any], path: Sequence[str], kind: type[Config]) -> None:
@@ -172,11 +173,15 @@ def _choose_anew(values: dict[str, Any], path: Sequence[str], kind: type[Config]
     place = values
     for parent in path:
         place = place[parent]
-    # Those without a default are there too, so that another assignment can set them.
-    known = dict.fromkeys(kind.model_fields) | kind.model_construct().model_dump(mode="json")
+    known = _defaults(kind)
     kept = {key: value for key, value in place.items() if key in known}
     place.clear()
     place.update(known | kept)
+
+
+def _defaults(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return all settings of a kind; those without a default are there too, so that an assignment can set them."""
+    return dict.fromkeys(kind.model_fields) | kind.model_construct().model_dump(mode="json")
 
 
 def _parse(key: str, text: str) -> Any:
@@ -190,17 +195,20 @@ def _parse(key: str, text: str) -> Any:
         raise ConfigError(f"The value of {key} is not readable as YAML: {text!r} ({error}).") from None
 
 
-def _assign(values: dict[str, Any], key: str, value: Any) -> None:
-    *parents, leaf = key.split(".")
+def _assign(kind: type[BaseModel], values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, leaf = names = key.split(".")
     place: Any = values
-    for depth, parent in enumerate([*parents, leaf]):
+    for depth, name in enumerate(names):
+        inside = ".".join(names[:depth])
         if not isinstance(place, dict):
-            inner = ".".join(key.split(".")[:depth])
-            raise ConfigError(f"There is no setting {key}: {inner} is a plain value ({place!r}).")
-        if parent not in place:
-            raise ConfigError(_unknown_key(key, ".".join(key.split(".")[:depth]), parent, place))
-        if depth < len(parents):
-            place = place[parent]
+            raise ConfigError(f"There is no setting {key}: {inside} is a plain value ({place!r}).")
+        if name not in place:
+            raise ConfigError(_unknown_key(key, inside, name, place))
+        if depth == len(parents):
+            break
+        if place[name] is None and (made := _model_of(_annotation_at(kind, values, names[: depth + 1]), None)):
+            place[name] = _defaults(made)
+        place = place[name]
     place[leaf] = value
 
 
@@ -227,10 +235,6 @@ def _explain(kind: type[BaseModel], values: Mapping[str, Any], error: Validation
 
 def _fields_at(kind: type[BaseModel], values: Mapping[str, Any], inside: str) -> list[str]:
     """Names of the fields of the model that sits at `inside`, as far as the annotations tell."""
-    model: Any = kind
-    for part in filter(None, inside.split(".")):
-        field = model.model_fields.get(part)
-        model = field.annotation if field else None
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    return list(model.model_fields)
+    path = [*filter(None, inside.split("."))]
+    model = _model_of(_annotation_at(kind, values, path), None)
+    return list(model.model_fields) if model is not None else []

@@ -14,39 +14,16 @@ from cirray.storage import Root
 from cirray.storage.leftovers import find_leftovers, remove_leftovers
 from tests.faulty_proxy import Fault, faulty_proxy, first
 from tests.measured_models import (
-    RULES,
     context,
     env_of_store,
     move_for_ever,
     promote_and_die,
     promote_at_once,
-    put_dataset_of,
     put_measured,
 )
 from tests.service_world import MODEL
 
-VALUES = (10.0, 20.0, 30.0)
-
-
-@pytest.fixture
-def root(place_uri: str) -> Root:
-    return Root.open(place_uri)
-
-
-@pytest.fixture
-def dataset(root: Root) -> PreparedDataset:
-    return put_dataset_of(root)
-
-
-@pytest.fixture
-def versions(root: Root, dataset: PreparedDataset) -> list[str]:
-    """Return versions that were measured, each better than the one before it."""
-    return [put_measured(root, dataset, value, seed).version for seed, value in enumerate(VALUES)]
-
-
-@pytest.fixture
-def gate(dataset: PreparedDataset) -> Gate:
-    return Gate(dataset, RULES)
+pytest_plugins = ("tests.promotions",)
 
 
 def test_of_processes_that_promote_at_once_exactly_one_wins(

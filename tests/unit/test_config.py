@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from random import Random
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import SerializeAsAny, ValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, SerializeAsAny, ValidationError
 
 from cirray.config import Choice, Config, chosen_from, from_mapping, override
 from cirray.errors import ConfigError, UnknownNameError
@@ -35,6 +39,19 @@ class Ring:
     class Config(Choice):
         name: Literal["ring"] = "ring"
         width: float
+
+
+class Check(Config):
+    split: str = "val"
+    every: int = Field(1, ge=1)
+    patience: int | None = None
+
+
+@shapes.register("cell")
+class Cell:
+    class Config(Choice):
+        name: Literal["cell"] = "cell"
+        check: Check | None = None
 
 
 class Training(Config):
@@ -146,3 +163,60 @@ def test_another_choice_has_the_settings_of_its_own_kind() -> None:
         override(run, ["shape.name=circle", "shape.side=3"])
     with pytest.raises(UnknownNameError, match="no shape 'cube'"):
         override(run, ["shape.name=cube"])
+
+
+class Guard(Config):
+    check: Check | None = None
+    shape: Annotated[SerializeAsAny[Choice], chosen_from(shapes)] | None = None
+    limit: int
+
+
+class Guarded(Config):
+    guard: Guard | None = None
+    guards: dict[str, Guard] = Field(default_factory=dict)
+    either: Check | Guard | None = None
+
+
+CHECKS = st.fixed_dictionaries(
+    {},
+    optional={
+        "split": st.sampled_from(["val", "dev", "a word"]),
+        "every": st.integers(1, 9),
+        "patience": st.none() | st.integers(),
+    },
+)
+
+
+@given(CHECKS.filter(bool), st.randoms(use_true_random=False))
+def test_setting_parts_of_what_is_null_is_setting_it_whole(values: dict[str, object], random: Random) -> None:
+    parts = [f"guard.check.{name}={json.dumps(value)}" for name, value in values.items()]
+    parts.append("guard.limit=3")
+    random.shuffle(parts)
+    whole = override(Guarded(), [f"guard={json.dumps({'limit': 3, 'check': values})}"])
+    assert override(Guarded(), parts) == whole
+    assert whole.guard == Guard(limit=3, check=Check.model_validate(values))
+
+
+def test_only_what_is_known_is_made_of_null() -> None:
+    within = Guarded(guards={"one": Guard(limit=1)})
+    assert override(within, ["guards.one.check.every=4"]).guards["one"].check == Check(every=4)
+    assert override(within, ["guards.one.check.every=4", "guards.one.check=null"]) == within
+    for assignment, says in (
+        ("guard.check.evry=2", r"no setting guard\.check\.evry; the nearest are: guard\.check\.every"),
+        ("guard.check.every=2", r"guard\.limit"),
+        ("guard.check.every=0", r"guard\.check\.every.*greater than or equal to 1"),
+        ("guards.one.shape.side=2", r"guards\.one\.shape is a plain value \(None\)"),
+        ("either.every=2", r"either is a plain value \(None\)"),
+        ("guard.check.patience.more=2", r"guard\.check\.patience is a plain value \(None\)"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            override(within, [assignment])
+    chosen = override(
+        within, ["guards.one.shape={name: circle}", "guards.one.shape.name=ring", "guards.one.shape.width=2"]
+    )
+    assert chosen.guards["one"].shape == Ring.Config(width=2.0)
+
+
+def test_what_is_null_within_another_choice_is_made_too() -> None:
+    run = override(Run(), ["shape.name=cell", "shape.check.split=dev"])
+    assert run.shape == Cell.Config(check=Check(split="dev"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cirray.cli.app import run
-from cirray.config import parse_mapping
+from cirray.config_file import parse_mapping
 from cirray.datasets import Source
 from cirray.errors import CirrayError, ConfigError
 from cirray.prepare import PrepareConfig

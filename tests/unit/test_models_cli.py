@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from cirray.bundles import Bundle, find_evaluation, list_evaluations
 from cirray.cli.app import run
 from cirray.datasets.prepared import PreparedDataset
+from cirray.evaluation import evaluate, protocols
 from cirray.storage import Root
 from tests.measured_models import put_dataset_of, put_measured
 from tests.service_world import MODEL
@@ -83,6 +85,40 @@ def test_who_promotes_is_known_without_being_asked(
     assert cli.json("promote", f"{MODEL}@{versions[1]}")["move"]["by"] == "nightly job"
 
 
+def test_what_the_gate_compares_is_measured_where_it_never_was_and_once(
+    cli: Cli, root: Root, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundles = [put_measured(root, dataset, None, seed) for seed in (0, 1)]
+    one, other = (f"{MODEL}@{bundle.version}" for bundle in bundles)
+    assert f"Run `cirray evaluate --model {one}" in cli.refusal("promote", one, "--no-measure")
+    assert "there are: R@1, R@5" in cli.refusal("promote", one, "--metric", "R@7")
+    assert "less than the minimum of 101" in cli.refusal("promote", one, "--minimum", "101")
+    (first,), none = list_evaluations(bundles[0]), list_evaluations(bundles[1])
+    assert none == []
+    assert (first.split, first.protocol, first.dataset_fingerprint) == ("test", "standard", dataset.fingerprint)
+    assert first.metrics == evaluate(Bundle.open(bundles[0]), dataset, "test", protocols["standard"]).metrics
+    promoted = cli.json("promote", one)
+    assert promoted["move"]["verdict"]["value"] == first.metrics["mean"]
+    # After a change of the code that measures, the live one has no figure either.
+    monkeypatch.setattr("cirray.bundles.evaluations.MEASURING_CODE", ("cirray.bundles.bundle",))
+    cli.refusal("promote", other, "--margin", "100")
+    again, second = (find_evaluation(bundle, dataset, "test", protocols["standard"]) for bundle in bundles)
+    assert again is not None
+    assert second is not None
+    assert again.code == second.code != first.code
+    monkeypatch.setattr("cirray.cli.operations.evaluate", lambda *_: pytest.fail("measured twice"))
+    cli.refusal("promote", other, "--margin", "100")
+
+
+def test_who_forces_a_promotion_does_not_wait_for_a_figure(cli: Cli, root: Root, dataset: PreparedDataset) -> None:
+    bundle = put_measured(root, dataset, None, 0)
+    forced = ["promote", MODEL, "--force", "--reason", "law"]
+    assert "no evaluation that counts here" in cli.json(*forced)["move"]["overruled"]
+    assert list_evaluations(bundle) == []
+    measured = cli.json(*forced, "--measure", "--alias", "staging")["move"]
+    assert (measured["overruled"], len(list_evaluations(bundle))) == ("", 1)
+
+
 def test_force_needs_a_reason_and_says_what_it_overrules(
     cli: Cli, versions: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,7 +140,8 @@ def test_force_needs_a_reason_and_says_what_it_overrules(
         (["promote", MODEL, "--protocol", "standart"], "Did you mean"),
         (["promote", MODEL, "--dataset", "nothing"], "cirray prepare"),
         (["promote", MODEL, "--metric", "R@7"], "there are: R@1"),
-        (["promote", MODEL, "--split", "train"], "cirray evaluate --model"),
+        (["promote", MODEL, "--split", "train"], "has no split 'train'"),
+        (["promote", MODEL, "--split", "train", "--no-measure"], "cirray evaluate --model"),
         (["promote", MODEL, "--margin", "-1"], "0 or more"),
         (["promote", MODEL, "--alias", "latest"], "training alone moves"),
         (["rollback", MODEL, "--reason", "x"], "Nothing was ever promoted"),

@@ -1,9 +1,10 @@
 """The model artifact: weights, configuration, preprocessing, vocabulary and provenance."""
 
-from cirray.bundles.bundle import Bundle, save_bundle
+from cirray.bundles.bundle import Bundle
 from cirray.bundles.description import BundleDescription, BundleDetails
 from cirray.bundles.evaluations import (
     EvaluationRecord,
+    complete_card,
     find_evaluation,
     list_evaluations,
     page_place,
@@ -14,6 +15,7 @@ from cirray.bundles.explanation import Explanation, explain
 from cirray.bundles.gate import Gate, Verdict
 from cirray.bundles.history import LIVE, Move, PromotedAlias, read_promotions
 from cirray.bundles.promotion import promote, rollback
+from cirray.bundles.saving import save_bundle
 from cirray.bundles.versions import ModelVersion, list_models
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "Move",
     "PromotedAlias",
     "Verdict",
+    "complete_card",
     "explain",
     "find_evaluation",
     "list_evaluations",

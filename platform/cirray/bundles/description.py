@@ -30,12 +30,15 @@ class BundleDetails(Config):
 
     Attributes:
         dataset: "name@version" of the dataset that the model was trained on.
-        metrics: what training itself came to, by name; recalls are in the evaluations beside the bundle.
+        epoch: of training whose weights these are, from 1; null where it was not kept.
+        metrics: what training itself came to in that epoch, by name; recalls are in the evaluations beside the
+            bundle.
         code: the cirray that made it.
     """
 
     model_config = ConfigDict(extra="ignore")
 
     dataset: str
+    epoch: int | None = None
     metrics: dict[str, float] = Field(default_factory=dict)
     code: CodeVersion = CodeVersion()

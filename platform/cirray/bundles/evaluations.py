@@ -110,7 +110,7 @@ def save_evaluation(
         outcomes=outcomes,
     )
     _place(bundle, dataset, evaluation.split, protocol).write(record.model_dump_json(indent=1).encode())
-    _write_card(bundle)
+    complete_card(bundle)
     return record
 
 
@@ -174,14 +174,20 @@ def page_place(bundle: Artifact, record: EvaluationRecord) -> Location:
     return bundle.place / FOLDER / f"{record.dataset}-{record.split}-{record.protocol}.html"
 
 
-def _write_card(bundle: Artifact) -> None:
-    """Write the bundle's card anew, with all its evaluations."""
+def complete_card(bundle: Artifact) -> None:
+    """Write the bundle's card anew, unless it tells of all its evaluations already.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     description = BundleDescription.model_validate_json(bundle.read(DESCRIPTION))
-    records = None
+    place, records = bundle.place / CARD, None
     # Of two evaluations that end at once, the card that is written last must tell of both.
     while records != (found := list_evaluations(bundle)):
         records = found
-        (bundle.place / CARD).write(model_card(bundle, description, records).encode())
+        card = model_card(bundle, description, records).encode()
+        if not (place.exists() and place.read() == card):
+            place.write(card)
 
 
 def _place(bundle: Artifact, dataset: PreparedDataset, split: str, protocol: Protocol) -> Location:

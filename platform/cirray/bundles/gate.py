@@ -69,6 +69,10 @@ class Gate:
             raise ConfigError(f"The margin is {self.margin}.", hint="Give percentage points, 0 or more.")
         if self.minimum is not None and not math.isfinite(self.minimum):
             raise ConfigError(f"The minimum is {self.minimum}.", hint="Give a value of the metric, in percent.")
+        if self.metric not in (known := self.protocol.metric_names):
+            raise ConfigError(
+                f"Protocol {self.protocol.name} has no metric {self.metric!r}; there are: {', '.join(known)}."
+            )
 
     def judge(self, candidate: Artifact, live: Artifact | None) -> Verdict:
         """Return the verdict on a bundle that may take the place of `live`, where there is one.

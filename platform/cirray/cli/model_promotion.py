@@ -6,9 +6,9 @@ import getpass
 import socket
 from dataclasses import dataclass
 
-from cirray.bundles import BundleDetails, Gate, PromotedAlias, Verdict, promote, rollback
+from cirray.bundles import BundleDetails, Gate, PromotedAlias, Verdict, find_evaluation, promote, rollback
 from cirray.cli.display import Display
-from cirray.cli.operations import open_dataset
+from cirray.cli.operations import evaluate_bundle, open_dataset
 from cirray.errors import ConfigError
 from cirray.evaluation import protocol_of, protocols
 from cirray.storage import Artifact, Root
@@ -16,7 +16,17 @@ from cirray.storage import Artifact, Root
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a candidate; where something is None, what its training suggests."""
+    """What is asked of a candidate; where something is None, what its training suggests.
+
+    Attributes:
+        dataset: on which both models are measured.
+        split: whose queries.
+        protocol: by whose rules.
+        metric: that is compared.
+        margin: by which the candidate must be better.
+        minimum: that it must reach.
+        measure: whether a figure that is missing is measured now; None for yes, unless the promotion is forced.
+    """
 
     dataset: str | None
     split: str
@@ -24,6 +34,7 @@ class Asked:
     metric: str
     margin: float
     minimum: float | None
+    measure: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -46,17 +57,27 @@ class Moved:
 def promote_model(
     root: Root, model: str, asked: Asked, force: bool, reason: str, by: str | None, alias: str
 ) -> Moved:
-    """Promote the version "name", "name@version" or "name@alias" of a model."""
+    """Promote the version "name", "name@version" or "name@alias" of a model.
+
+    What the gate compares is measured first where it never was: the figures of both models on the gate's own split,
+    which whoever chose the candidate had better not have looked at.
+    """
     display = Display.stderr()
     name, _, version = model.partition("@")
 
-    def judge(candidate: Artifact, live: Artifact | None) -> Verdict:
-        return _gate(root, candidate, asked).judge(candidate, live)
+    # Who forces a promotion is in a hurry, and does not go by the figures.
+    measure = not force if asked.measure is None else asked.measure
 
-    with display.step(f"promote {model}"):
-        state, changed = promote(
-            root, name, version or None, judge, by=by or whoever(), reason=reason, force=force, alias=alias
-        )
+    def judge(candidate: Artifact, live: Artifact | None) -> Verdict:
+        gate = _gate(root, candidate, asked)
+        for bundle in (candidate, live) if measure else ():
+            if bundle is not None and find_evaluation(bundle, gate.dataset, gate.split, gate.protocol) is None:
+                evaluate_bundle(bundle, gate.dataset, gate.split, gate.protocol, display)
+        return gate.judge(candidate, live)
+
+    state, changed = promote(
+        root, name, version or None, judge, by=by or whoever(), reason=reason, force=force, alias=alias
+    )
     if not changed:
         display.say(f"unchanged: {alias!r} of {name} is {state.version} already")
     elif state.moves[-1].overruled:

@@ -51,18 +51,24 @@ def promote_version(
         float, typer.Option(help="Percentage points by which it must be better than the live one.")
     ] = 0,
     minimum: Annotated[float | None, typer.Option(help="Percent that it must reach in any case.")] = None,
+    measure: Annotated[
+        bool | None,
+        typer.Option(
+            "--measure/--no-measure", help="Evaluate what has no figure yet; by default yes, without --force."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Promote what does not pass; needs --reason.")] = False,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
     by: ByOption = None,
     alias: AliasOption = "live",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version live if it is measurably better than the live one, on the same queries."""
+    """Make a version live if it is measurably better than the live one, on the same queries; measure where needed."""
     from cirray.cli.model_promotion import Asked, promote_model
     from cirray.cli.model_tables import show_move
     from cirray.storage import Root
 
-    asked = Asked(dataset, split, protocol, metric, margin, minimum)
+    asked = Asked(dataset, split, protocol, metric, margin, minimum, measure)
     show_move(promote_model(Root.open(root), model, asked, force, reason, by, alias), as_json)
 
 

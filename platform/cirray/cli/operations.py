@@ -12,6 +12,7 @@ from cirray.bundles import (
     Bundle,
     BundleDetails,
     EvaluationRecord,
+    complete_card,
     explain,
     find_evaluation,
     page_place,
@@ -19,10 +20,11 @@ from cirray.bundles import (
 )
 from cirray.cli.display import Display
 from cirray.cli.pages import write_evaluation_page
-from cirray.config import Config, override, parse_mapping
+from cirray.config import Config, override
+from cirray.config_file import parse_mapping
 from cirray.datasets import PreparedDataset, world_of, write_world
 from cirray.errors import ConfigError
-from cirray.evaluation import evaluate, protocol_of, protocols
+from cirray.evaluation import Protocol, evaluate, protocol_of, protocols
 from cirray.index import IndexConfig, IndexDetails
 from cirray.prepare import PrepareConfig, prepare
 from cirray.prepare.drawing import spread
@@ -87,12 +89,23 @@ def evaluate_model(
     """
     artifact = open_model(root, model)
     data = open_dataset(root, dataset or artifact.details(BundleDetails).dataset)
-    rules = protocols[protocol] if protocol else protocol_of(data.reader)
-    with display.step(f"evaluate {artifact.manifest.name}") as step:
+    return evaluate_bundle(
+        artifact, data, split, protocols[protocol] if protocol else protocol_of(data.reader), display
+    )
+
+
+def evaluate_bundle(
+    artifact: Artifact, data: PreparedDataset, split: str, rules: Protocol, display: Display
+) -> EvaluationRecord:
+    """Evaluate a bundle, or return what was found when that was done, after completing what it left beside."""
+    with display.step(f"evaluate {versioned(artifact)}") as step:
         found = find_evaluation(artifact, data, split, rules)
         record = found or save_evaluation(
             artifact, data, rules, evaluate(_open_told(artifact, display), data, split, rules, step)
         )
+        if found:
+            # Whoever measured may have been killed before the card was written.
+            complete_card(artifact)
         if not (found and page_place(artifact, record).exists()):
             write_evaluation_page(artifact, data, record)
     if found:

@@ -41,12 +41,14 @@ def train_model(
         )
     if not trained:
         display.say(f"unchanged: {artifact.place}")
-    history = [epoch.model_dump() for epoch in artifact.details(TrainingDetails).history]
+    details = artifact.details(TrainingDetails)
+    history = [epoch.model_dump() for epoch in details.history]
     return {
         "model": versioned(artifact),
         "uri": artifact.place.uri,
         "changed": trained,
         "epochs": len(history),
+        "bundled_epoch": details.epoch,
         "loss": history[-1]["losses"]["total"],
         "triplets_per_s": history[-1]["triplets_per_s"],
         "history": history,

@@ -66,7 +66,7 @@ def tune_recipe(root: Root, request: Request, display: Display) -> dict[str, Any
     space = space_of(config, request.space)
     _say_what_is_measured(config, display)
     with display.step(f"tune {config.name}") as step:
-        sweep = run_sweep(root, config, data, space, settings, step)
+        sweep = run_sweep(root, config, data, space, settings, step, display.say)
         return write_report(sweep)
 
 

@@ -2,7 +2,7 @@
 
 from cirray.evaluation import benchmarks
 from cirray.evaluation.comparison import Difference, changed_queries, compare_outcomes
-from cirray.evaluation.evaluation import Evaluation, evaluate
+from cirray.evaluation.evaluation import Evaluation, check_judges, count_queries, evaluate
 from cirray.evaluation.intervals import Interval, Spread, bootstrap_intervals, spread_of
 from cirray.evaluation.model import RetrievalModel
 from cirray.evaluation.outcomes import OUTCOMES, Metrics
@@ -29,7 +29,9 @@ __all__ = [
     "benchmarks",
     "bootstrap_intervals",
     "changed_queries",
+    "check_judges",
     "compare_outcomes",
+    "count_queries",
     "evaluate",
     "protocol_of",
     "protocols",

@@ -83,7 +83,7 @@ def evaluate(
         DataError: the split and the protocol do not go together.
     """
     if protocol.candidates is not None:
-        _check_classifies(model, protocol)
+        check_judges(protocol, reranker=model.scorer is not None)
         return _classify(model, dataset, classes_of(dataset, split, protocol.candidates), split, protocol, progress)
     sets = query_sets(dataset, split, protocol)
     ids = np.array(dataset.items["item_id"].to_pylist(), dtype=object)
@@ -99,8 +99,25 @@ def evaluate(
     return _evaluation(split, protocol, pa.concat_tables(tables), sum(len(each.gallery) for each in sets))
 
 
-def _check_classifies(model: RetrievalModel, protocol: Protocol) -> None:
-    if model.scorer is not None:
+def count_queries(dataset: PreparedDataset, split: str, protocol: Protocol) -> int:
+    """Return how many queries an evaluation would put, after making sure that the data is there for it.
+
+    Raises:
+        ArtifactError: the dataset has no such split.
+        DataError: the split and the protocol do not go together.
+    """
+    if protocol.candidates is not None:
+        return len(classes_of(dataset, split, protocol.candidates).pictures)
+    return sum(len(each.queries) for each in query_sets(dataset, split, protocol))
+
+
+def check_judges(protocol: Protocol, *, reranker: bool) -> None:
+    """Make sure that a protocol can judge a model.
+
+    Raises:
+        ConfigError: the protocol classifies, and the model is a re-ranker.
+    """
+    if protocol.candidates is not None and reranker:
         raise ConfigError(
             f"Protocol {protocol.name!r} compares each picture with every text by vectors alone, and the model is a "
             "re-ranker: it scores a query, with its text, against gallery items.",

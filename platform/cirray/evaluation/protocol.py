@@ -44,6 +44,16 @@ class Protocol(Config):
     candidates: Candidates | None = None
     headline: tuple[str, ...] = Field(("R@1",), min_length=1)
 
+    @property
+    def metric_names(self) -> list[str]:
+        """Names of its metrics, as an evaluation has them: the headline is the last."""
+        kinds = {
+            "R" if self.candidates is None else "accuracy": self.cutoffs,
+            "R_subset": self.subset_cutoffs,
+            "mAP": self.map_cutoffs,
+        }
+        return [*(f"{kind}@{cutoff}" for kind, cutoffs in kinds.items() for cutoff in cutoffs), "mean"]
+
 
 protocols: Registry[Protocol] = Registry("protocol")
 

@@ -13,6 +13,7 @@ GloVe (model.text_encoder.words).
 from __future__ import annotations
 
 from functools import partial
+from typing import Any, Literal
 
 from cirray.batches import (
     CaptionPairsConfig,
@@ -26,6 +27,7 @@ from cirray.composers.curling_net import CurlingNetConfig
 from cirray.composers.jvsm import JvsmConfig
 from cirray.composers.rtic import RticConfig
 from cirray.composers.sac import SacConfig
+from cirray.config import Choice
 from cirray.encoders import Preprocessing
 from cirray.encoders.images.mobilenet import MobileNetConfig
 from cirray.encoders.images.open_clip_model import PIXEL_MEAN, PIXEL_STD, OpenClipModelConfig
@@ -35,6 +37,7 @@ from cirray.encoders.texts.bigru import CurlingNetTextConfig
 from cirray.encoders.texts.gru import GruConfig
 from cirray.encoders.texts.max_pooled import LstmGruMaxConfig, LstmMaxConfig
 from cirray.encoders.texts.open_clip_text import OpenClipTextConfig
+from cirray.objectives import LossConfig
 from cirray.objectives.additive_margin import AdditiveMarginConfig
 from cirray.objectives.batch_classification import BatchClassificationConfig
 from cirray.objectives.batch_hard import BatchHardConfig
@@ -49,34 +52,52 @@ from cirray.recipes.val import VAL_TEXT, WEIGHT_DECAY
 _CROP_224_OF_256 = ResizedCropConfig(scale=(0.766, 0.766), ratio=(1.0, 1.0))
 
 
-@recipes.register("fashioniq/rtic")
-def rtic() -> RunConfig:
-    """Return RTIC's run in its unified environment."""
+def _rtic(
+    name: str, depth: Literal[50, 152], text_encoder: Choice, composer: RticConfig, loss: LossConfig, **training: Any
+) -> RunConfig:
+    """Return what RTIC's two environments share, with what is each one's own.
+
+    Args:
+        name: of the recipe.
+        depth: of the ResNet.
+        text_encoder: with its sizes.
+        composer: likewise.
+        loss: of retrieval.
+        training: settings besides those that both have.
+    """
     return RunConfig(
-        name="fashioniq/rtic",
+        name=name,
         dataset="fashioniq",
         model=ModelConfig(
             preprocessing=Preprocessing(fit="pad"),
             tokenizer="rtic",
             on_unknown="keep",
-            image_encoder=ResNetConfig(depth=50, weights="torchvision"),
-            text_encoder=LstmMaxConfig(word_dim=1100, state_dim=1024, dim=1024),
-            composer=RticConfig(),
+            image_encoder=ResNetConfig(depth=depth, weights="torchvision"),
+            text_encoder=text_encoder,
+            composer=composer,
         ),
-        objective={"retrieval": BatchClassificationConfig(direction="to-queries")},
-        training=paper_training(
-            epochs=100,
-            batch_size=32,
-            joiner=" [SEP] ",
-            augmentations=(_CROP_224_OF_256, HorizontalFlipConfig()),
-            optimizer="sgd",
-            learning_rate=0.01,
-            image_encoder_rate=0.1,
-            weight_decay=1e-6,
-            schedule="step",
-            decay=0.7071,
-            decay_every=10.0,
-        ),
+        objective={"retrieval": loss},
+        training=paper_training(epochs=100, joiner=" [SEP] ", weight_decay=1e-6, **training),
+    )
+
+
+@recipes.register("fashioniq/rtic")
+def rtic() -> RunConfig:
+    """Return RTIC's run in its unified environment."""
+    return _rtic(
+        "fashioniq/rtic",
+        50,
+        LstmMaxConfig(word_dim=1100, state_dim=1024, dim=1024),
+        RticConfig(),
+        BatchClassificationConfig(direction="to-queries"),
+        batch_size=32,
+        augmentations=(_CROP_224_OF_256, HorizontalFlipConfig()),
+        optimizer="sgd",
+        learning_rate=0.01,
+        image_encoder_rate=0.1,
+        schedule="step",
+        decay=0.7071,
+        decay_every=10.0,
     )
 
 
@@ -86,31 +107,20 @@ def rtic_optimal() -> RunConfig:
 
     How many epochs it takes and its weight decay are not known to us: here those of the unified environment.
     """
-    return RunConfig(
-        name="fashioniq/rtic-optimal",
-        dataset="fashioniq",
-        model=ModelConfig(
-            preprocessing=Preprocessing(fit="pad"),
-            tokenizer="rtic",
-            on_unknown="keep",
-            image_encoder=ResNetConfig(depth=152, weights="torchvision"),
-            text_encoder=LstmGruMaxConfig(word_dim=1100, state_dim=1024, dim=2048),
-            composer=RticConfig(dim=2048, blocks=1),
-        ),
-        objective={"retrieval": BatchHardConfig()},
-        training=paper_training(
-            epochs=100,
-            batch_size=24,
-            joiner=" [SEP] ",
-            augmentations=(HorizontalFlipConfig(),),
-            optimizer="adamw",
-            learning_rate=1.421e-4,
-            image_encoder_rate=0.652,
-            weight_decay=1e-6,
-            betas=(0.624, 0.998),
-            schedule="cosine",
-            warmup=0.15,
-        ),
+    return _rtic(
+        "fashioniq/rtic-optimal",
+        152,
+        LstmGruMaxConfig(word_dim=1100, state_dim=1024, dim=2048),
+        RticConfig(dim=2048, blocks=1),
+        BatchHardConfig(),
+        batch_size=24,
+        augmentations=(HorizontalFlipConfig(),),
+        optimizer="adamw",
+        learning_rate=1.421e-4,
+        image_encoder_rate=0.652,
+        betas=(0.624, 0.998),
+        schedule="cosine",
+        warmup=0.15,
     )
 
 

@@ -12,6 +12,8 @@ from cirray.config import Config
 class KeepConfig(Config):
     """Which checkpoints of a run are kept; all others are deleted as soon as a newer one is whole.
 
+    The one that the run's bundle is made of is kept besides, whatever this says.
+
     Attributes:
         last: how many of the newest. With two, a damaged one still has one before it to fall back to.
         best: how many of those at an epoch's end, by `metric`, beside the newest.

@@ -19,6 +19,9 @@ from cirray.registry import Registry
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Name of a loss within an objective."""
 
+Beta = Annotated[float, Field(ge=0, lt=1)]
+"""Share that an average of gradients keeps of its past."""
+
 BatchStatistics = Literal["all-workers", "worker", "micro-batch", "frozen"]
 
 
@@ -88,6 +91,8 @@ class TrainingConfig(Config):
         divergence_factor: training ends where the loss is this many times the lowest so far; null for never.
         divergence_steps: for how many steps in a row it must be.
         validation: between epochs; null for none.
+        bundle: whose epoch's weights the bundle gets: the "last", or the "best" by the validation's metric; null for
+            the best where `validation.patience` ends training early, and else the last, as papers report it.
         checkpoint_every_steps: steps between checkpoints within an epoch; null for one at each epoch's end only.
         keep: which checkpoints are kept.
     """
@@ -105,7 +110,7 @@ class TrainingConfig(Config):
     frozen_epochs: int = Field(0, ge=0)
     weight_decay: float = Field(1e-4, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     epsilon: float = Field(1e-8, gt=0)
     amsgrad: bool = False
     schedule: Literal["constant", "cosine", "step", "plateau"] = "cosine"
@@ -123,8 +128,17 @@ class TrainingConfig(Config):
     divergence_factor: float | None = Field(10.0, gt=1)
     divergence_steps: int = Field(50, ge=1)
     validation: ValidationConfig | None = None
+    bundle: Literal["last", "best"] | None = None
     checkpoint_every_steps: int | None = Field(None, ge=1)
     keep: KeepConfig = KeepConfig()
+
+    @property
+    def bundle_metric(self) -> str | None:
+        """The validation's metric whose best epoch the bundle has; None where it has the last epoch."""
+        if self.validation is None or self.bundle == "last":
+            return None
+        early = self.validation.patience is not None
+        return self.validation.metric if self.bundle == "best" or early else None
 
 
 class HoldOutConfig(Config):

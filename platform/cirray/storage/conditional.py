@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from cirray.errors import ConflictError, StorageError
 from cirray.storage import s3
-from cirray.storage.location import Location, replace_file
+from cirray.storage.location import Location, access_hint, replace_file
 
 _LOST_RACE = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
@@ -52,9 +52,9 @@ def read_with_tag(place: Location) -> tuple[bytes, str] | None:
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
             return None
-        raise StorageError(f"{place} cannot be read: {error}.") from error
+        raise StorageError(f"{place} cannot be read: {error}.", hint=access_hint(place.uri)) from error
     except BotoCoreError as error:
-        raise StorageError(f"{place} cannot be read: {error}.") from error
+        raise StorageError(f"{place} cannot be read: {error}.", hint=access_hint(place.uri)) from error
 
 
 def replace(place: Location, data: bytes, tag: str) -> str:
@@ -84,7 +84,9 @@ def _create_local(place: Location, data: bytes) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise StorageError(f"{place} cannot be written: {error.strerror or error}.") from error
+        raise StorageError(
+            f"{place} cannot be written: {error.strerror or error}.", hint=access_hint(place.uri)
+        ) from error
     finally:
         if os.path.exists(aside):
             os.unlink(aside)
@@ -99,6 +101,6 @@ def _put(place: Location, data: bytes, **condition: str) -> str:
     except ClientError as error:
         if error.response["Error"]["Code"] in _LOST_RACE:
             raise ConflictError(f"{place} was written by somebody else in between.") from None
-        raise StorageError(f"{place} cannot be written: {error}.") from error
+        raise StorageError(f"{place} cannot be written: {error}.", hint=access_hint(place.uri)) from error
     except BotoCoreError as error:
-        raise StorageError(f"{place} cannot be written: {error}.") from error
+        raise StorageError(f"{place} cannot be written: {error}.", hint=access_hint(place.uri)) from error

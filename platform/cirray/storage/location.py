@@ -239,13 +239,14 @@ def _storage_errors(verb: str, uri: str) -> Iterator[None]:
         raise StorageError(f"{uri} cannot be {_PAST[verb]}: there is nothing of that name.") from None
     except (OSError, ArrowInvalid, ClientError, BotoCoreError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise StorageError(f"{uri} cannot be {_PAST[verb]}: {reason}.", hint=_hint(uri)) from error
+        raise StorageError(f"{uri} cannot be {_PAST[verb]}: {reason}.", hint=access_hint(uri)) from error
 
 
 _PAST = {"read": "read", "write": "written", "delete": "deleted", "list": "listed"}
 
 
-def _hint(uri: str) -> str:
+def access_hint(uri: str) -> str:
+    """Return what to look at where something at a place cannot be read or written."""
     if uri.startswith("s3://"):
         return "Check the bucket, the AWS_* credentials and AWS_ENDPOINT_URL."
     return "Check that the path is right and that you may use it."

@@ -29,12 +29,15 @@ class Checkpoints:
         run: name of the recipe.
         fingerprint: of the run; others' checkpoints are refused.
         keep: which are kept.
+        bundle_metric: of the validation; the best epoch by it is kept besides, for the bundle. None where the bundle
+            is made of the last epoch.
     """
 
     place: Location
     run: str
     fingerprint: str
     keep: KeepConfig
+    bundle_metric: str | None = None
 
     def names(self) -> list[str]:
         """Return the names of those that were finished, in the order of the run."""
@@ -67,13 +70,25 @@ class Checkpoints:
             MismatchError: one is of another run.
             StorageError: one cannot be read although it is there.
         """
-        for name in reversed(self.names()):
+        return self._first(list(reversed(self.names())), read, say)
+
+    def best(self, read: Callable[[Artifact], T], say: Say) -> tuple[str, T] | None:
+        """Return the same of the best epoch by `bundle_metric`; where that is damaged, of the best that is whole.
+
+        Raises:
+            MismatchError: one is of another run.
+            StorageError: one cannot be read although it is there.
+        """
+        return self._first(self._for_bundle(self.names()), read, say)
+
+    def _first(self, names: list[str], read: Callable[[Artifact], T], say: Say) -> tuple[str, T] | None:
+        for name in names:
             try:
                 return name, self._read(name, read)
             except MismatchError:
                 raise
             except ArtifactError as error:
-                say(f"checkpoint {name} is damaged, the one before it is taken: {error}")
+                say(f"checkpoint {name} is damaged, another is taken: {error}")
                 self.remove(name)
         return None
 
@@ -95,7 +110,7 @@ class Checkpoints:
             )
         save_checkpoint(self.place / snapshot.name, snapshot, self.run, self.fingerprint, before_commit)
         names = self.names()
-        kept = {*names[-self.keep.last :], *self._best(names)}
+        kept = {*names[-self.keep.last :], *self._best(names), *self._for_bundle(names)[:1]}
         for name in names:
             if name not in kept:
                 self.remove(name)
@@ -147,14 +162,20 @@ class Checkpoints:
     def _best(self, names: list[str]) -> list[str]:
         if not self.keep.best:
             return []
+        return self._ranked(names, self.keep.metric, self.keep.order == "max")[: self.keep.best]
+
+    def _for_bundle(self, names: list[str]) -> list[str]:
+        """Return those at the end of a validated epoch, the best first."""
+        return self._ranked(names, f"{VALIDATION}{self.bundle_metric}", True) if self.bundle_metric else []
+
+    def _ranked(self, names: list[str], metric: str, high: bool) -> list[str]:
         values = {}
         for name in names:
             try:
                 metrics = self.open(name).details(CheckpointDetails).metrics
             except ArtifactError:
                 continue  # no use to anybody
-            if self.keep.metric in metrics:
-                values[name] = metrics[self.keep.metric]
-        # Of equals the earlier one stays: the order of names is kept either way.
-        best = sorted(values, key=lambda name: values[name], reverse=self.keep.order == "max")
-        return best[: self.keep.best]
+            if metric in metrics:
+                values[name] = metrics[metric]
+        # Of equals the earlier one comes first: the order of names is kept either way.
+        return sorted(values, key=lambda name: values[name], reverse=high)

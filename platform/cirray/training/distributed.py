@@ -17,12 +17,11 @@ from cirray.storage.layout import CHECKPOINTS
 from cirray.storage.lease import lease
 from cirray.training.board import Heartbeat
 from cirray.training.checkpoints import Checkpoints
-from cirray.training.checks import check_batch, check_validation
-from cirray.training.held_out import with_held_out
+from cirray.training.checks import check_run
 from cirray.training.identity import run_fingerprint
 from cirray.training.progress import EpochReport
 from cirray.training.run import Run
-from cirray.training.scaling import Scaling, check_share
+from cirray.training.scaling import Scaling
 from cirray.training.worker import Claim
 
 _LOG = logging.getLogger(__name__)
@@ -67,7 +66,8 @@ def train(
         latest: whether the bundle becomes the one that the model's name alone means.
 
     Raises:
-        ConfigError: the batch does not fit the data, the loss or the workers, or the settings give no model.
+        ConfigError: batch, loss, workers, validation, data and model do not go together.
+        DataError: the data is not what the run needs.
         ClusterError: Ray cannot be reached or started.
         ConflictError: another process trains this very run.
         MismatchError: the run's folder holds checkpoints of another run.
@@ -81,15 +81,14 @@ def train(
     if finished := shelf.has(identity):
         bundle = Artifact.open(shelf.version(identity), shelf.kind)
     else:
-        check_share(config.training.batch_size, scaling)
-        check_batch(config)
-        check_validation(config, with_held_out(config, dataset))
+        vocabulary = check_run(config, dataset, scaling)
         folder = root.runs() / f"{config.name.replace('/', '--')}-{identity[:VERSION_LENGTH]}"
-        checkpoints = Checkpoints(folder / CHECKPOINTS, config.name, identity, config.training.keep)
+        keep, bundle_metric = config.training.keep, config.training.bundle_metric
+        checkpoints = Checkpoints(folder / CHECKPOINTS, config.name, identity, keep, bundle_metric)
         with lease(folder / LEASE, say=on_said) as owner:
             claim = Claim(folder / LEASE, owner)
             run = Run(config, dataset, scaling, folder, checkpoints, claim, on_heartbeat, on_said, callbacks)
-            bundle = run.to_bundle(shelf.version(identity))
+            bundle = run.to_bundle(shelf.version(identity), vocabulary)
     if latest:
         shelf.point_at(bundle.version)
     return bundle, not finished

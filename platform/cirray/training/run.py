@@ -27,14 +27,13 @@ from cirray.storage import Artifact, Location
 from cirray.training.board import Heartbeat, Teller, watched
 from cirray.training.checkpoint import load_progress, load_weights, load_whole
 from cirray.training.checkpoints import Checkpoints
-from cirray.training.checks import check_buildable
-from cirray.training.data import make_sampler, training_texts, uses_triplets
+from cirray.training.data import uses_triplets
 from cirray.training.elastic import SharingTrainer
 from cirray.training.failures import GiveUp, InterruptedRunError, told
 from cirray.training.progress import EpochReport, Progress
 from cirray.training.rows import triplet_rows
 from cirray.training.scaling import Scaling, resources_per_worker
-from cirray.training.stopping import stops_early
+from cirray.training.stopping import best_epoch, stops_early
 from cirray.training.worker import TRIPLETS, Assignment, Claim, work
 
 
@@ -64,18 +63,9 @@ class Run:
     on_said: Callable[[str], None]
     callbacks: Sequence[ray.train.UserCallback] = ()
 
-    def to_bundle(self, place: Location) -> Artifact:
+    def to_bundle(self, place: Location, vocabulary: Vocabulary) -> Artifact:
         """Train for what is left of the run, and write its bundle at `place`."""
-        config = self.config
         self.checkpoints.sweep()
-        sampler = make_sampler(config, self.dataset)
-        # In a worker, a batch that is larger than the data would count as a failure.
-        sampler.steps(config.training.batch_size)
-        model = config.model
-        vocabulary = Vocabulary.of(
-            training_texts(config, sampler), model.tokenizer, model.on_unknown, model.min_count
-        )
-        check_buildable(config, vocabulary, self.scaling)
         found = self.checkpoints.newest(load_whole, self.on_said)
         if found is None or not self._is_done(found[1]):
             self._fit(vocabulary)
@@ -149,6 +139,8 @@ class Run:
                 f"The run has ended, but its last checkpoint is not at {self.checkpoints.place}.",
                 hint="Run the same command again to go on from what is there.",
             )
+        history = found[1].history
+        chosen = history[self._chosen(read, history) - 1]
         return save_bundle(
             place,
             name=config.name,
@@ -160,16 +152,28 @@ class Run:
             details={
                 "dataset": f"{dataset.name}@{dataset.artifact.version}",
                 "scaling": self.scaling.model_dump(mode="json"),
-                "metrics": _metrics(found[1].history[-1]),
-                "history": [report.model_dump(mode="json") for report in found[1].history],
+                "epoch": chosen.epoch,
+                "metrics": _metrics(chosen),
+                "history": [report.model_dump(mode="json") for report in history],
             },
         )
 
+    def _chosen(self, read: Callable[[Artifact], Progress], history: Sequence[EpochReport]) -> int:
+        """Have the checkpoint read whose weights the bundle gets, after the last one; return its epoch, from 1."""
+        validation = self.config.training.validation
+        if validation is None or self.checkpoints.bundle_metric is None:
+            return len(history)
+        found, best = self.checkpoints.best(read, self.on_said), best_epoch(validation, history)
+        epoch = len(found[1].history) if found is not None else len(history)
+        if best is not None and best.epoch != epoch:
+            self.on_said(f"no checkpoint of epoch {best.epoch}, the best, is there: the bundle is of epoch {epoch}")
+        return epoch
 
-def _metrics(last: EpochReport) -> dict[str, float]:
-    """Return what a run came to, for its bundle, by names that people understand."""
-    losses = {f"loss ({name})": value for name, value in last.losses.items()}
-    return losses | {f"validation {name}": value for name, value in last.validation.items()}
+
+def _metrics(epoch: EpochReport) -> dict[str, float]:
+    """Return what the bundle's epoch came to, by names that people understand."""
+    losses = {f"loss ({name})": value for name, value in epoch.losses.items()}
+    return losses | {f"validation {name}": value for name, value in epoch.validation.items()}
 
 
 def _last(checkpoints: Checkpoints) -> str | None:

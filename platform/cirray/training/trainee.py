@@ -15,7 +15,7 @@ from cirray.composers import Retriever
 from cirray.encoders import Vocabulary
 from cirray.errors import ConfigError
 from cirray.objectives import Batch, LossValue, Objective, View
-from cirray.recipes import RunConfig, TrainingConfig
+from cirray.recipes import RunConfig
 from cirray.training.average import WeightAverage
 from cirray.training.batch_norm import batch_norms, norm_over_workers
 from cirray.training.compilation import compile_encoder
@@ -100,10 +100,8 @@ class Trainee:
         Raises:
             ConfigError: the settings give no model, or cannot be had with this one.
         """
-        training = config.training
-        torch.manual_seed(config.seed)
-        model = Retriever(config.model, vocabulary)
-        step = _step(model, Objective(config.objective, model), training, device)
+        training, step = config.training, build_step(config, vocabulary, device)
+        model = step.model
         rows = BatchRows()
         drop_by_whole_batch(step, rows)
         average = WeightAverage(model, training.ema_decay) if training.ema_decay is not None else None
@@ -157,7 +155,15 @@ class Trainee:
             part.load_state_dict(state[name])
 
 
-def _step(model: Retriever, objective: Objective, training: TrainingConfig, device: torch.device) -> TrainingStep:
+def build_step(config: RunConfig, vocabulary: Vocabulary, device: torch.device) -> TrainingStep:
+    """Return a fresh model with its objective, the weights drawn from the run's seed.
+
+    Raises:
+        ConfigError: the settings give no model, or cannot be had with this one.
+    """
+    torch.manual_seed(config.seed)
+    model = Retriever(config.model, vocabulary)
+    objective, training = Objective(config.objective, model), config.training
     statistics, norms = training.batch_statistics, batch_norms(model)
     if training.micro_batch is not None and statistics in ("all-workers", "worker") and norms:
         raise ConfigError(

@@ -70,23 +70,13 @@ def protocol_for(config: ValidationConfig, dataset: PreparedDataset) -> Protocol
             f"{', '.join(dataset.splits)}.",
             hint="Set it to one of these, or training.validation to null.",
         )
-    if config.metric not in (known := metrics_of(protocol)):
+    if config.metric not in (known := protocol.metric_names):
         raise ConfigError(
             f"training.validation.metric is {config.metric!r}; the metrics of protocol {protocol.name!r} are "
             f"{', '.join(known)}.",
             hint="Set it to one of these.",
         )
     return protocol
-
-
-def metrics_of(protocol: Protocol) -> list[str]:
-    """Return the names of the metrics of a protocol, as `evaluate` has them: the headline is the last."""
-    kinds = {
-        "R" if protocol.candidates is None else "accuracy": protocol.cutoffs,
-        "R_subset": protocol.subset_cutoffs,
-        "mAP": protocol.map_cutoffs,
-    }
-    return [*(f"{kind}@{cutoff}" for kind, cutoffs in kinds.items() for cutoff in cutoffs), "mean"]
 
 
 @dataclass(frozen=True)

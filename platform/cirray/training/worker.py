@@ -45,7 +45,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to write a run's checkpoints, which one driver at a time has.
+    """The right to write a run's checkpoints or a sweep's ledger, which one driver at a time has.
 
     Attributes:
         lease: place of its file.
@@ -64,8 +64,9 @@ class Claim:
         """
         if not check_lease(self.lease, self.owner):
             raise TrainingError(
-                f"{self.lease} is not held by this run's driver any more, or is on a disk of another machine.",
-                hint="Let one driver train a run at a time, and give a root that all nodes reach, such as s3://….",
+                f"{self.lease} is not held by this driver any more, or is on a disk of another machine.",
+                hint="Let one driver at a time train a run or work on a sweep, and give a root that all nodes reach, "
+                "such as s3://….",
             )
 
 

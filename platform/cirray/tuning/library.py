@@ -6,7 +6,8 @@ import importlib.util
 from pathlib import Path
 
 import cirray
-from cirray.config import from_mapping, parse_mapping
+from cirray.config import from_mapping
+from cirray.config_file import parse_mapping
 from cirray.errors import ConfigError
 from cirray.recipes import RunConfig
 from cirray.storage import Location

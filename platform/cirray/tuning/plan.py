@@ -11,13 +11,11 @@ from pydantic import Field, model_validator
 from cirray.config import Config
 from cirray.datasets import PreparedDataset
 from cirray.errors import ConfigError
-from cirray.evaluation import Protocol
-from cirray.evaluation.candidates import classes_of
-from cirray.evaluation.queries import query_sets
+from cirray.evaluation import Protocol, count_queries
 from cirray.recipes import HoldOutConfig, RunConfig, ValidationConfig
 from cirray.training.held_out import HELD_OUT, with_held_out
-from cirray.training.scaling import LEAST_CPU
-from cirray.training.validation import metrics_of, protocol_for
+from cirray.training.scaling import LEAST_CPU, Scaling
+from cirray.training.validation import protocol_for
 
 PARAMETERS, SECONDS_PER_QUERY = "parameters", "seconds_per_query"
 COSTS = (PARAMETERS, SECONDS_PER_QUERY)
@@ -60,6 +58,11 @@ class SweepConfig(Config):
     reduction: int = Field(3, ge=2)
     hold_out: float = Field(0.1, gt=0, lt=1)
     seed: int = Field(0, ge=0, lt=2**31)
+
+    @property
+    def scaling(self) -> Scaling:
+        """The workers of each run, however much of a CPU they have."""
+        return Scaling(workers=self.workers, gpu=self.gpu)
 
     @model_validator(mode="after")
     def _cost_is_known(self) -> SweepConfig:
@@ -119,8 +122,13 @@ def validated(
     share of what trains, held out of it.
 
     Raises:
-        ConfigError: the split is the test's, or the run's own.
+        ConfigError: the split is the test's, or the run's own, or bundles are to be of the best epoch.
     """
+    if config.training.bundle == "best":
+        raise ConfigError(
+            "training.bundle is 'best', while a sweep compares its trials by their last epoch, and bundles that.",
+            hint="Leave it out; set it when training with the settings that the sweep has found.",
+        )
     if split in ("test", config.split):
         raise ConfigError(
             f"A sweep cannot be measured on split {split!r}: what is chosen by a figure is not judged by it.",
@@ -134,6 +142,23 @@ def validated(
     measured = ValidationConfig(split=split or HELD_OUT, protocol=protocol)
     training = config.training.model_copy(update={"validation": measured})
     return config.model_copy(update={"hold_out": hold_out, "training": training})
+
+
+def judging_split(config: RunConfig, dataset: PreparedDataset) -> str:
+    """Return the split on which the trial that a sweep chose is judged: it was neither trained nor chosen there.
+
+    That is the test split, or where its targets are not public, as in FashionIQ, the one that papers report.
+
+    Args:
+        config: as `validated` returns it.
+        dataset: prepared.
+    """
+    validation = config.training.validation
+    seen = {config.split, validation.split if validation is not None else ""}
+    for name in ("test", *VALIDATION_SPLITS):
+        if name in dataset.splits and name not in seen and all(dataset.triplets(name)["target_id"].to_pylist()):
+            return name
+    return "test"
 
 
 @dataclass(frozen=True)
@@ -163,11 +188,9 @@ class Measuring:
             raise ConfigError(f"Run {config.name} has no validation to be tuned by.")
         data = with_held_out(config, dataset)
         protocol, split = protocol_for(validation, data), validation.split
-        if protocol.candidates is not None:
-            return cls(split, protocol, len(classes_of(data, split, protocol.candidates).pictures))
-        return cls(split, protocol, sum(len(each.queries) for each in query_sets(data, split, protocol)))
+        return cls(split, protocol, count_queries(data, split, protocol))
 
     @property
     def metrics(self) -> list[str]:
         """Names of what is measured."""
-        return metrics_of(self.protocol)
+        return self.protocol.metric_names

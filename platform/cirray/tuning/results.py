@@ -102,7 +102,10 @@ def summary_of(sweep: Sweep) -> dict[str, Any]:
 
 
 def commands_for(best: Row, sweep: Sweep) -> list[str]:
-    """Return what to do with the best trial: promote its bundle, or train its settings on all of the split."""
+    """Return what to do with the best trial: promote its bundle, or train its settings on all of the split.
+
+    A promotion measures the bundle where nobody has yet, on a split that the sweep did not look at.
+    """
     own = recipes[sweep.config.name]().model_dump(mode="json")
     run = turned(sweep.config, sweep.dials, best.values).model_dump(mode="json")
     for tree in (own, run):
@@ -111,8 +114,11 @@ def commands_for(best: Row, sweep: Sweep) -> list[str]:
         tree["training"].pop("validation")
     sets = " ".join(f"--set {shlex.quote(f'{path}={_word(value)}')}" for path, value in _changes(own, run))
     where = f"--root {shlex.quote(sweep.root.uri)}"
+    validation = sweep.config.training.validation
+    split = f" --split {sweep.judged_on}" if sweep.judged_on != "test" else ""
+    protocol = f" --protocol {validation.protocol}" if validation is not None and validation.protocol else ""
     return [
-        f"cirray models promote {best.model} {where}",
+        f"cirray models promote {best.model} {where}{split}{protocol}",
         f"cirray train --recipe {sweep.config.name} --dataset {sweep.config.dataset} "
         f"--workers {sweep.settings.workers} {where} {sets}",
     ]

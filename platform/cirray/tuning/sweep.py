@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import ray
@@ -14,16 +15,20 @@ from cirray.datasets import PreparedDataset
 from cirray.errors import ConfigError, TrainingError
 from cirray.recipes import RunConfig
 from cirray.storage import Root, fingerprint
-from cirray.training import Scaling, run_fingerprint
-from cirray.training.checks import check_batch
+from cirray.storage.lease import lease
+from cirray.training import run_fingerprint
+from cirray.training.checks import check_run
 from cirray.training.data import make_sampler
-from cirray.training.sampling import check_divisible
+from cirray.training.distributed import LEASE
+from cirray.training.worker import Claim
 from cirray.tuning.ledger import Ledger, Trial
-from cirray.tuning.plan import DRIVER_CPUS, Measuring, Room, SweepConfig, room_for
+from cirray.tuning.plan import DRIVER_CPUS, Measuring, Room, SweepConfig, judging_split, room_for
 from cirray.tuning.search import scheduler, searcher
 from cirray.tuning.space import Dial, Space, dials_of
 from cirray.tuning.trial import Job, run_trial
 from cirray.tuning.watch import Told, Watch
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Sweep:
         measuring: what its runs were measured by.
         trials: in the order in which they began.
         ledger: what it left.
+        judged_on: split on which a promotion should judge the best of them.
     """
 
     root: Root
@@ -49,16 +55,16 @@ class Sweep:
     measuring: Measuring
     trials: list[Trial]
     ledger: Ledger
+    judged_on: str = "test"
 
 
 def sweep_fingerprint(
     config: RunConfig, dataset: PreparedDataset, dials: Mapping[str, Dial], settings: SweepConfig
 ) -> str:
     """Return the fingerprint of what a sweep searches, and how; not of how many trials, nor how many at a time."""
-    scaling = Scaling(workers=settings.workers, gpu=settings.gpu)
     return fingerprint(
         {
-            "run": run_fingerprint(config, dataset, scaling),
+            "run": run_fingerprint(config, dataset, settings.scaling),
             "dials": {name: [dial.paths, dial.domain.model_dump(mode="json")] for name, dial in dials.items()},
             "settings": settings.model_dump(mode="json", exclude={"trials", "concurrency"}),
         }
@@ -72,8 +78,11 @@ def run_sweep(
     space: Space,
     settings: SweepConfig,
     told: Told = lambda done, total, note: None,
+    say: Callable[[str], None] = _LOG.warning,
 ) -> Sweep:
     """Search a space, or go on with a search that was interrupted; what has been trained is not trained again.
+
+    One driver at a time works on a sweep. One that is over is told again, whoever else is there.
 
     Args:
         root: where everything goes.
@@ -82,44 +91,53 @@ def run_sweep(
         space: whose dials are turned.
         settings: how it is searched.
         told: hears how far the sweep is.
+        say: hears why this waits, where it does.
 
     Raises:
-        ConfigError: space, metric, batch or cluster do not fit, which is found before anything runs.
+        ConfigError: space, metric, validation, batch, model or cluster do not fit, which is found before anything
+            runs.
         ClusterError: Ray cannot be reached or started.
+        ConflictError: another process works on this very sweep.
+        DataError: the data is not what the runs need.
+        StorageError: the root cannot be written.
         TrainingError: trials broke by what is not their own fault; the same call tries them again.
     """
     config = config.model_copy(update={"dataset": dataset.name})
     dials = dials_of(space, config)
+    # First, and whatever the batch: where the sampler can make nothing of a dataset, nothing can be held out either.
+    make_sampler(config, dataset).steps(1)
     measuring = Measuring.of(config, dataset)
-    _check(config, dataset, settings, measuring)
+    _check_metric(settings, measuring)
     identity = sweep_fingerprint(config, dataset, dials, settings)
     ledger = Ledger.of(root, config.name, identity)
-    trials = ledger.trials()
-    if sum(trial.outcome is not None for trial in trials) < settings.trials:
+    if _ended(ledger.trials()) < settings.trials:
+        check_run(config, dataset, settings.scaling)
         job = Job(root.place, dataset.artifact.place, ledger.place, config, dials, settings, measuring.queries)
-        _search(job, dataset, trials, told)
-        trials = ledger.trials()
-    return Sweep(root, identity, config, dials, settings, measuring, trials, ledger)
+        with lease(ledger.place / LEASE, say=say) as owner:
+            _search(job, dataset, Claim(ledger.place / LEASE, owner), told)
+    judged_on = judging_split(config, dataset)
+    return Sweep(root, identity, config, dials, settings, measuring, ledger.trials(), ledger, judged_on)
 
 
-def _check(config: RunConfig, dataset: PreparedDataset, settings: SweepConfig, measuring: Measuring) -> None:
+def _check_metric(settings: SweepConfig, measuring: Measuring) -> None:
     if settings.metric not in measuring.metrics:
         raise ConfigError(
             f"Protocol {measuring.protocol.name!r} has no metric {settings.metric!r}; there are: "
             f"{', '.join(measuring.metrics)}."
         )
-    check_divisible(config.training.batch_size, settings.workers)
-    check_batch(config)
-    make_sampler(config, dataset).steps(config.training.batch_size)
 
 
-def _search(job: Job, dataset: PreparedDataset, trials: list[Trial], told: Told) -> None:
+def _search(job: Job, dataset: PreparedDataset, claim: Claim, told: Told) -> None:
+    # Read only now: until the lease was ours, another driver may have gone on.
+    trials = Ledger(job.ledger).trials()
+    if _ended(trials) >= job.sweep.trials:
+        return
     # No result files and pictures of Ray Tune's own beside the ledger.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     with ray_cluster(dashboard=True):
         room = room_for(job.sweep, ray.cluster_resources())
-        watch = Watch(job, dataset, trials, told)
+        watch = Watch(job, dataset, trials, told, claim.check)
         # Ray Tune's own notes, which nothing reads: a sweep goes on from its ledger.
         name = f"sweep--{job.config.name.replace('/', '--')}-{job.ledger.path.rsplit('/', 1)[-1]}"
         notes = Root(job.root).runs() / name
@@ -136,12 +154,11 @@ def _search(job: Job, dataset: PreparedDataset, trials: list[Trial], told: Told)
 
 
 def _tuner(name: str, job: Job, room: Room, trials: list[Trial], watch: Watch) -> tune.Tuner:
-    ended = sum(trial.outcome is not None for trial in trials)
     runs = Root(job.root).runs()
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(run_trial, job=job), {"CPU": DRIVER_CPUS}),
         tune_config=tune.TuneConfig(
-            num_samples=job.sweep.trials - ended,
+            num_samples=job.sweep.trials - _ended(trials),
             max_concurrent_trials=room.concurrency,
             search_alg=searcher(job.dials, trials, job.sweep),
             scheduler=scheduler(trials, job.sweep, job.config.training.epochs),
@@ -155,3 +172,7 @@ def _tuner(name: str, job: Job, room: Room, trials: list[Trial], watch: Watch) -
             verbose=0,
         ),
     )
+
+
+def _ended(trials: list[Trial]) -> int:
+    return sum(trial.outcome is not None for trial in trials)

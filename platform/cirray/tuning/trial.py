@@ -59,7 +59,7 @@ class Job:
     @property
     def scaling(self) -> Scaling:
         """The workers of each run."""
-        return Scaling(workers=self.sweep.workers, gpu=self.sweep.gpu, cpus=self.cpus)
+        return self.sweep.scaling.model_copy(update={"cpus": self.cpus})
 
     def run_of(self, values: dict[str, Value], dataset: PreparedDataset) -> tuple[RunConfig, str]:
         """Return the run of a trial, and its fingerprint."""

@@ -29,13 +29,17 @@ class Watch(tune.Callback):
         dataset: prepared.
         trials: that were begun before.
         told: hears how far the sweep is.
+        check: raises where the sweep is not this driver's any more.
     """
 
-    def __init__(self, job: Job, dataset: PreparedDataset, trials: list[Trial], told: Told) -> None:
+    def __init__(
+        self, job: Job, dataset: PreparedDataset, trials: list[Trial], told: Told, check: Callable[[], None]
+    ) -> None:
         self._job = job
         self._dataset = dataset
         self._ledger = Ledger(job.ledger)
         self._told = told
+        self._check = check
         self._interrupted = [trial.begun.run for trial in trials if trial.outcome is None]
         self._ended = len(trials) - len(self._interrupted)
         self._next = 1 + max((trial.begun.number for trial in trials), default=-1)
@@ -51,7 +55,12 @@ class Watch(tune.Callback):
         return tune.Callback, ()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Write down that the trial begins."""
+        """Write down that the trial begins.
+
+        Raises:
+            TrainingError: another driver has taken the sweep over.
+        """
+        self._check()
         values = settled(self._job.dials, trial.config)
         _, run = self._job.run_of(trial.config, self._dataset)
         self._runs[trial.trial_id] = run

@@ -144,7 +144,7 @@ def test_figures_by_other_code_do_not_compare(
 
 
 def test_a_metric_that_nobody_measured_is_told(dataset: PreparedDataset, better: Artifact) -> None:
-    with pytest.raises(ConfigError, match=r"no metric 'R@3'; there are: R@1, R@10, mean"):
+    with pytest.raises(ConfigError, match=r"no metric 'R@3'; there are: R@1, R@5, R@10, R@50, mean"):
         Gate(dataset, RULES, metric="R@3").judge(better, None)
 
 

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from cirray.bundles import BundleDetails, evaluations, list_evaluations, save_bundle, save_evaluation
+from cirray.cli.display import Display
+from cirray.cli.operations import evaluate_bundle
 from cirray.composers.curling_net import CurlingNetConfig
 from cirray.datasets.prepared import PreparedDataset
 from cirray.evaluation import Evaluation, protocols
@@ -117,6 +119,25 @@ def test_of_two_evaluations_at_once_the_card_tells_both(
     measure(bundle, dataset, 12.5)
     assert "| all | 12.50 |" in card(bundle)
     assert "| all | 77.00 |" in card(bundle)
+
+
+def test_a_card_that_a_kill_left_behind_is_completed_by_the_same_evaluation(
+    bundle: Artifact, dataset: PreparedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evaluated() -> None:
+        evaluate_bundle(bundle, dataset, "test", protocols["standard"], Display.stderr())
+
+    def die(_: Artifact) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluations, "complete_card", die)
+        with pytest.raises(KeyboardInterrupt):
+            evaluated()
+    assert "Not measured when this was written" in card(bundle)
+    monkeypatch.setattr("cirray.cli.operations.evaluate", lambda *_: pytest.fail("measured twice"))
+    evaluated()
+    assert "Protocol `standard`" in card(bundle)
 
 
 def test_how_it_was_trained_is_written_out(tmp_path: Path) -> None:

@@ -8,32 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from cirray.bundles import Gate, Verdict, promote, promotion, read_promotions, rollback
-from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import ArtifactError, ConfigError, ConflictError, MismatchError, PromotionError, StorageError
 from cirray.storage import Artifact, Location, Root
 from cirray.storage.artifact import MANIFEST
-from tests.measured_models import RULES, put_dataset_of, put_measured
 from tests.service_world import MODEL
 
-
-@pytest.fixture
-def root(place_uri: str) -> Root:
-    return Root.open(place_uri)
-
-
-@pytest.fixture
-def dataset(root: Root) -> PreparedDataset:
-    return put_dataset_of(root)
-
-
-@pytest.fixture
-def gate(dataset: PreparedDataset) -> Gate:
-    return Gate(dataset, RULES)
-
-
-@pytest.fixture
-def versions(root: Root, dataset: PreparedDataset) -> list[str]:
-    return [put_measured(root, dataset, value, seed).version for seed, value in enumerate((10.0, 20.0, 30.0))]
+pytest_plugins = ("tests.promotions",)
 
 
 def live(root: Root) -> str | None:

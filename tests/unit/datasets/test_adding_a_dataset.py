@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cirray.config import parse_mapping
+from cirray.config_file import parse_mapping
 from cirray.datasets import Source
 from cirray.prepare import PrepareConfig
 from cirray.storage import Location

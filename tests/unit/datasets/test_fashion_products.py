@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cirray.config import parse_mapping
+from cirray.config_file import parse_mapping
 from cirray.datasets import Source, SourceTables
 from cirray.datasets.source import readers
 from cirray.prepare import PrepareConfig

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,12 +16,13 @@ from cirray.bundles import Bundle
 from cirray.config import override
 from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Vocabulary
-from cirray.errors import CirrayError, ConflictError, MismatchError, StorageError, TrainingError
+from cirray.errors import CirrayError, ConfigError, ConflictError, MismatchError, StorageError, TrainingError
 from cirray.recipes import RunConfig, recipes
 from cirray.storage import Root, library_versions
 from cirray.training import Scaling, identity, run_fingerprint, train, worker
 from cirray.training.checkpoint import Snapshot
-from cirray.training.progress import EpochReport, Progress
+from cirray.training.checks import check_run
+from cirray.training.progress import EpochReport, PartialEpoch, Progress
 from cirray.training.run import Run
 from cirray.training.scaling import resources_per_worker
 from cirray.training.trainee import Trainee
@@ -198,8 +200,68 @@ def test_a_run_that_was_trained_to_its_end_only_gets_its_bundle(
 VALIDATED = [
     "training.epochs=9",
     "training.validation={split: test, patience: 1, metric: R@1}",
-    "training.keep={last: 1, best: 1, metric: validation/R@1, order: max}",
+    "training.keep={last: 1}",
 ]
+RECALLS = [10.0, 50.0, 20.0]
+
+
+def stopped_early(run: Run, vocabulary: Vocabulary) -> None:
+    """Put in the place of the workers what they leave of three epochs, the second being the best."""
+    trainee = Trainee.build(run.config, vocabulary, 1, torch.device("cpu"))
+    reports = [
+        REPORT.model_copy(update={"epoch": number, "validation": {"R@1": recall}})
+        for number, recall in enumerate(RECALLS, start=1)
+    ]
+    weight = next(trainee.kept.parameters())
+    for epoch in (1, 2, 3):
+        with torch.no_grad():
+            weight.fill_(epoch)
+        # Whoever goes on after a kill knows nothing but what is there.
+        kept = replace(run.checkpoints)
+        kept.save(Snapshot.of(trainee, Progress(history=tuple(reports[:epoch]))))
+        if epoch < 3:
+            kept.save(Snapshot.of(trainee, Progress(history=tuple(reports[:epoch]), partial=PartialEpoch(steps=1))))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "epoch"), [([], 2), (["training.bundle=best"], 2), (["training.bundle=last"], 3)]
+)
+def test_a_bundle_has_the_best_epoch_where_training_stops_early_or_where_that_is_asked_for(
+    assignment: list[str],
+    epoch: int,
+    root: Root,
+    dataset: PreparedDataset,
+    config: RunConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Run, "_fit", stopped_early)
+    bundle, _ = train(root, override(config, [*VALIDATED, *assignment]), dataset, Scaling())
+    details = bundle.manifest.details
+    assert (details["epoch"], details["metrics"]["validation R@1"]) == (epoch, RECALLS[epoch - 1])
+    assert len(details["history"]) == 3
+    assert next(Bundle.open(bundle).model.parameters()).unique().tolist() == [epoch]
+    assert f"validation R@1 in epoch {epoch}, whose" in (bundle.place / "README.md").read().decode()
+
+
+def test_a_bundle_has_the_last_epoch_where_nothing_stops_training(config: RunConfig) -> None:
+    run = override(config, ["training.validation.split=test"])
+    assert run.training.bundle_metric is None
+    assert override(run, ["training.bundle=best"]).training.bundle_metric == "mean"
+
+
+def test_where_the_best_checkpoint_is_damaged_the_next_best_is_bundled_and_told(
+    root: Root, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(run: Run, vocabulary: Vocabulary) -> None:
+        stopped_early(run, vocabulary)
+        path_of(run.checkpoints.open("epoch-00002-step-000000"), "model.safetensors").write_bytes(b"rubbish")
+
+    said: list[str] = []
+    monkeypatch.setattr(Run, "_fit", damaged)
+    bundle, _ = train(root, override(config, VALIDATED), dataset, Scaling(), on_said=said.append)
+    assert bundle.manifest.details["epoch"] == 3
+    assert "epoch-00002-step-000000 is damaged, another is taken" in said[0]
+    assert said[1:] == ["no checkpoint of epoch 2, the best, is there: the bundle is of epoch 3"]
 
 
 @pytest.mark.usefixtures("never_scheduled")
@@ -207,20 +269,9 @@ def test_a_run_that_stopped_early_is_at_its_end(
     root: Root, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = override(config, VALIDATED)
-
-    def stopped(run: Run, vocabulary: Vocabulary) -> None:
-        trainee = Trainee.build(run.config, vocabulary, 1, torch.device("cpu"))
-        reports = [
-            REPORT.model_copy(update={"epoch": number, "validation": {"R@1": recall}})
-            for number, recall in enumerate([10.0, 50.0, 20.0], start=1)
-        ]
-        for epochs in (1, 2, 3):
-            run.checkpoints.save(Snapshot.of(trainee, Progress(history=tuple(reports[:epochs]))))
-
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "_fit", stopped)
+        patch.setattr(Run, "_fit", stopped_early)
         bundle, _ = train(root, run, dataset, Scaling())
-    assert bundle.manifest.details["metrics"]["validation R@1"] == 20.0
     bundle.place.delete()
     again, trained = train(root, run, dataset, Scaling())
     assert trained
@@ -276,7 +327,7 @@ def test_a_root_that_cannot_be_written_is_told_before_anything_is_scheduled(
     root: Root, dataset: PreparedDataset, config: RunConfig
 ) -> None:
     (Path(root.place.path) / "runs").write_bytes(b"a file where a folder should be")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"cannot be written.*Check that the path is right"):
         train(root, config, dataset, Scaling())
 
 
@@ -293,7 +344,10 @@ def test_a_root_that_cannot_be_written_is_told_before_anything_is_scheduled(
             "batch_size is 4, but the loss 'sampled-classification'",
         ),
         (["training.validation={split: val}"], "has the splits test"),
+        (["training.validation={split: test, protocol: fashioniq-a}"], "queries of split 'test' have none"),
         (["training.keep={best: 1, metric: validation/R@1}"], "none, since training.validation is null"),
+        (["training.bundle=best"], "training.validation is null"),
+        (["training.keep={best: 1, metric: los}"], "'los', which no epoch reports. Set it to loss, total, retrieval"),
     ],
 )
 def test_a_run_that_the_data_does_not_fit_is_refused_before_anything_is_scheduled(
@@ -301,6 +355,19 @@ def test_a_run_that_the_data_does_not_fit_is_refused_before_anything_is_schedule
 ) -> None:
     with pytest.raises(CirrayError, match=told):
         train(root, override(config, assignments), dataset, Scaling(workers=2))
+    assert not (Path(root.place.path) / "runs").exists()
+
+
+@pytest.mark.usefixtures("never_scheduled")
+def test_a_reranker_that_is_to_classify_is_refused_before_anything_is_scheduled(
+    root: Root, dataset: PreparedDataset
+) -> None:
+    classify = "training.validation={split: test, protocol: mit-states-compositions}"
+    run = override(recipes["css-2d/curling-net"](), ["split=test", "training.batch_size=4", classify])
+    with pytest.raises(ConfigError, match=r"'mit-states-compositions' compares.*is a re-ranker.*'standard'"):
+        train(root, run, dataset, Scaling())
+    check_run(override(run, ["model.composer.name=tirg-last-conv"]), dataset, Scaling())
+    check_run(override(run, ["training.validation.protocol=standard"]), dataset, Scaling())
 
 
 @pytest.mark.parametrize("cpus", range(2, 20))

@@ -166,7 +166,7 @@ def test_a_worker_whose_driver_lost_the_lease_writes_no_checkpoint_more(
 ) -> None:
     with assigned(dataset, tmp_path / "run") as told:
         at_step(monkeypatch, 2, (told.claim.lease).delete)
-        with pytest.raises(TrainingError, match="not held by this run's driver any more"):
+        with pytest.raises(TrainingError, match="not held by this driver any more"):
             work({"assignment": told})
         assert told.checkpoints.names()[1:] == []
         with pytest.raises(TrainingError, match="a root that all nodes reach"):

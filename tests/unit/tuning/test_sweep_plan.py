@@ -13,7 +13,7 @@ from cirray.datasets import PreparedDataset
 from cirray.errors import ConfigError
 from cirray.recipes import HoldOutConfig, ValidationConfig, recipes
 from cirray.storage import Location
-from cirray.tuning.plan import DATA_CPUS, DRIVER_CPUS, SweepConfig, room_for, validated
+from cirray.tuning.plan import DATA_CPUS, DRIVER_CPUS, SweepConfig, judging_split, room_for, validated
 from tests.artifacts import plain_png, put_dataset
 
 
@@ -76,6 +76,26 @@ def test_a_share_is_held_out_unless_there_is_a_validation_split_beside_the_test(
     whole = validated(config, dataset(tmp_path / "3", "train", "val", "test"), sweep, None, "catalog")
     assert whole.training.validation == ValidationConfig(split="val", protocol="catalog")
     assert whole.hold_out is None
+
+
+def test_what_was_chosen_is_judged_where_it_was_not_chosen_and_the_targets_are_public(tmp_path: Path) -> None:
+    for splits, expected in (
+        (("train", "test"), "test"),
+        (("train", "val", "test"), "test"),
+        (("train", "val"), "val"),
+        (("train",), "test"),
+    ):
+        data = dataset(tmp_path / "-".join(splits), *splits)
+        assert judging_split(validated(recipes["css-2d/concat"](), data, SweepConfig(), None, None), data) == expected
+    items = [{"item_id": "a", "splits": ["train", "val", "test"], "image": plain_png((9, 9, 9))}]
+    targets = {"train": "a", "val": "a", "test": ""}
+    rows = {
+        split: [{"query_id": "q", "reference_id": "a", "target_id": target, "texts": ["x"]}]
+        for split, target in targets.items()
+    }
+    hidden = put_dataset(Location.parse(str(tmp_path / "hidden")), "fashioniq", items, rows)
+    config = validated(recipes["css-2d/concat"](), hidden, SweepConfig(hold_out=0.2), "held-out", None)
+    assert judging_split(config, hidden) == "val"
 
 
 @pytest.mark.parametrize("split", ["test", "train"])

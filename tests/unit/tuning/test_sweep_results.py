@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,7 +20,7 @@ from cirray.tuning.ledger import Begun, Ledger, Outcome, Trial
 from cirray.tuning.plan import Measuring, SweepConfig
 from cirray.tuning.plots import parallel
 from cirray.tuning.report import write_report
-from cirray.tuning.results import best_of, importances, rows_of
+from cirray.tuning.results import best_of, commands_for, importances, rows_of
 from cirray.tuning.sweep import Sweep
 
 RATE, SCALE, BLOCKS, COORDINATES = (
@@ -148,6 +149,14 @@ def test_the_page_needs_nothing_from_outside_and_says_all(tmp_path: Path) -> Non
     assert "--set training.epochs=3" in train
     assert "hold_out" not in train
     assert json.loads((tmp_path / "sweeps/x/summary.json").read_text()) == summary
+
+
+def test_a_promotion_is_judged_on_the_named_split_and_protocol(tmp_path: Path) -> None:
+    found = sweep(tmp_path, outcome(1.0, 2.0, 3.0))
+    config = override(found.config, ["training.validation.protocol=fashioniq-a"])
+    (best,) = rows_of(found)
+    told = commands_for(best, replace(found, config=config, judged_on="val"))[0]
+    assert told.endswith(f"--root {found.root.uri} --split val --protocol fashioniq-a")
 
 
 def test_a_sweep_without_a_result_still_has_a_page(tmp_path: Path) -> None:

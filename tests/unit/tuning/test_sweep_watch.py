@@ -10,6 +10,7 @@ import pytest
 
 from cirray.config import override
 from cirray.datasets import PreparedDataset
+from cirray.errors import TrainingError
 from cirray.recipes import recipes
 from cirray.storage import Root
 from cirray.tuning import LogUniform, Space, dials_of
@@ -50,7 +51,12 @@ class Play:
     def __init__(self, job: Job, dataset: PreparedDataset) -> None:
         self.ledger = Ledger(job.ledger)
         self.notes: list[tuple[int, int, str]] = []
-        self.watch = Watch(job, dataset, self.ledger.trials(), lambda *told: self.notes.append(told))
+        self.lost = False
+        self.watch = Watch(job, dataset, self.ledger.trials(), lambda *told: self.notes.append(told), self.check)
+
+    def check(self) -> None:
+        if self.lost:
+            raise TrainingError("somebody else has the sweep")
 
     def start(self, name: str, rate: float) -> Any:
         trial = SimpleNamespace(trial_id=name, config={RATE: rate}, get_error=lambda: "Traceback\nRayError: gone")
@@ -107,3 +113,12 @@ def test_what_broke_from_outside_has_no_outcome_and_takes_its_number_up_again(
     again.start("twin", 0.01)
     rates = [trial.begun.values[RATE] for trial in again.ledger.trials()]
     assert rates == [0.02, 0.01, 0.05, 0.01]
+
+
+def test_who_lost_the_sweep_begins_no_trial_more(job: Job, dataset: PreparedDataset) -> None:
+    play = Play(job, dataset)
+    play.start("x", 0.01)
+    play.lost = True
+    with pytest.raises(TrainingError, match="somebody else"):
+        play.start("y", 0.02)
+    assert [trial.begun.number for trial in play.ledger.trials()] == [0]

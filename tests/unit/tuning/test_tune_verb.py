@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from cirray.storage import Root, move_alias
 from tests.artifacts import png, put_dataset
 
 RECIPE = "css-2d/tirg-last-fc"
+FITS = ("--set", "training.batch_size=16")
 
 
 @pytest.fixture
@@ -50,7 +54,15 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ([RECIPE, "--space", "nowhere.yaml"], "nothing of that name"),
         ([RECIPE], "batch_size is 256"),
         ([RECIPE, "--set", "training.batch_size=16", "--workers-per-trial", "3"], "multiple of 3"),
-        ([RECIPE, "--set", "training.batch_size=16"], "RAY_ADDRESS=127.0.0.1:1 does not answer"),
+        (
+            ["css-2d/curling-net", *FITS, "--protocol", "mit-states-compositions", "--metric", "accuracy@1"],
+            "the model is a re-ranker",
+        ),
+        ([RECIPE, *FITS, "--protocol", "fashioniq-a"], "queries of split 'held-out' have none"),
+        ([RECIPE, *FITS, "--set", "training.micro_batch=4"], "Set training.batch_statistics to micro-batch"),
+        ([RECIPE, *FITS, "--set", "objective.retrieval={name: sampled-classification, candidates: 20}"], "needs 20"),
+        ([RECIPE, *FITS, "--set", "split=dev"], "no split 'dev'"),
+        (["fashion200k/mrn", *FITS, "--dataset", "css-2d"], "No two of the"),
     ],
 )
 def test_it_says_at_once_what_does_not_fit(
@@ -60,3 +72,44 @@ def test_it_says_at_once_what_does_not_fit(
     assert run(["tune", *arguments, *hold_out, "--root", str(root)]) == 2
     assert message in capsys.readouterr().err
     assert not (root / "sweeps").exists()
+
+
+def tune(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return why a sweep that everything fits but Ray was refused."""
+    assert run(["tune", RECIPE, *FITS, "--hold-out", "0.5", "--root", str(root)]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_root_that_cannot_be_written_is_told_before_ray_is_asked(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "sweeps").write_bytes(b"a file where a folder should be")
+    assert "Check that the path is right and that you may use it" in tune(root, capsys)
+
+
+HOLD = """
+import sys
+from cirray.storage import Location
+from cirray.storage.lease import lease
+with lease(Location.parse(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_driver_hears_of_the_first_and_takes_over_when_that_has_died(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in tune(root, capsys)
+    (file,) = (root / "sweeps").rglob("lease.json")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"held\n"
+        assert f"held by process {first.pid} of" in (told := tune(root, capsys))
+        assert "is alive" in told
+        assert "RAY_ADDRESS" not in told
+        first.kill()
+    assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in tune(root, capsys)
