@@ -15,6 +15,7 @@ from cirray.errors import ConfigError
 from cirray.objectives import LossConfig, losses
 from cirray.recipes.keeping import KeepConfig
 from cirray.registry import Registry
+from cirray.tracking import TensorboardConfig, Tracking
 
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Name of a loss within an objective."""
@@ -90,6 +91,7 @@ class TrainingConfig(Config):
         validation: between epochs; null for none.
         checkpoint_every_steps: steps between checkpoints within an epoch; null for one at each epoch's end only.
         keep: which checkpoints are kept.
+        tracking: what hears of every epoch besides the run's page, by name or with settings.
     """
 
     epochs: int = Field(10, ge=1)
@@ -125,6 +127,7 @@ class TrainingConfig(Config):
     validation: ValidationConfig | None = None
     checkpoint_every_steps: int | None = Field(None, ge=1)
     keep: KeepConfig = KeepConfig()
+    tracking: Tracking = (TensorboardConfig(),)
 
 
 class HoldOutConfig(Config):
