@@ -36,7 +36,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.chdir(tmp_path)
     from mlflow import MlflowClient
 
-    yield MlflowClient()
+    return MlflowClient()
 
 
 def tracker(folder: Path) -> Mlflow:
