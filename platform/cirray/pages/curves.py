@@ -82,8 +82,9 @@ class Axis:
 
 
 def draw(panels: Sequence[Panel]) -> Markup:
-    """Return panels as HTML, which goes into a page that extends `page.html`."""
-    drawn = [_drawn(panel) for panel in panels]
+    """Return panels, over the same epochs, as HTML: it goes into a page that includes `curves.css` in its style."""
+    epochs = axis([epoch for panel in panels for curve in panel.curves for epoch in curve.values], whole=True)
+    drawn = [_drawn(panel, epochs) for panel in panels]
     size = {"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "bottom": HEIGHT - BOTTOM}
     # Markup: names and notes have been escaped by the template.
     return Markup(render("curves.html", panels=drawn, **size))
@@ -123,8 +124,7 @@ def _round_step(least: float) -> float:
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least * (1 - 1e-9))
 
 
-def _drawn(panel: Panel) -> dict[str, object]:
-    epochs = axis([epoch for curve in panel.curves for epoch in curve.values], whole=True)
+def _drawn(panel: Panel, epochs: Axis) -> dict[str, object]:
     values = axis([value for curve in panel.curves for value in curve.values.values()], from_zero=panel.from_zero)
 
     def x(epoch: float) -> float:

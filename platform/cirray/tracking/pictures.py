@@ -117,6 +117,6 @@ def _note(split: str, protocol: Protocol, sets: list[QuerySet], parts: list[Quer
     if looked < largest:
         text += (
             f" Ranked over {looked:,} of {largest:,} pictures, drawn at random besides the right answers: in the "
-            "whole gallery ranks are lower."
+            "whole gallery right answers stand lower."
         )
     return text

@@ -111,10 +111,14 @@ def test_a_page_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
 
 
 def test_what_befell_earlier_drivers_stays_on_the_page(folder: Location) -> None:
-    with pytest.raises(RuntimeError), Following(RUN, folder, [], lambda text: None) as followed:
-        followed.said("a worker died")
-        followed.points(points(2))
-        raise RuntimeError("no more workers")
+    def ill_fated() -> None:
+        with Following(RUN, folder, [], lambda text: None) as followed:
+            followed.said("a worker died")
+            followed.points(points(2))
+            raise RuntimeError("no more workers")
+
+    with pytest.raises(RuntimeError, match="no more workers"):
+        ill_fated()
     before = read_summary(folder)
     assert before is not None
     assert before.state == "interrupted"

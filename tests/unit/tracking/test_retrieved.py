@@ -1,4 +1,4 @@
-"""Retrieved pictures: the same queries for every model, and what would be found in the gallery that is looked through."""
+"""Retrieved pictures: the same queries for every model, and what a plain search of the gallery finds."""
 
 from __future__ import annotations
 
