@@ -62,8 +62,9 @@ def retrieved(
             task = embedder.task(part)
             none = {f"mAP@{cutoff}": np.zeros(len(part.queries)) for cutoff in protocol.map_cutoffs}
             tables.append(tabulate(part.rows(ids), task.answers, rank(task, HITS), ids[part.gallery], none))
+    count = sum(len(each.queries) for each in sets)
     sample = evaluation_sections(pa.concat_tables(tables), dataset)[0]
-    return replace(sample, heading="Retrieved", note=_note(split, protocol, sets, parts))
+    return replace(sample, heading="Retrieved", note=_note(split, protocol, count, chosen, parts))
 
 
 def _chosen(sets: list[QuerySet], draw: np.random.Generator) -> list[QuerySet]:
@@ -106,17 +107,17 @@ def _moved(positions: Ints, kept: Ints) -> Ints:
     return moved
 
 
-def _note(split: str, protocol: Protocol, sets: list[QuerySet], parts: list[QuerySet]) -> str:
-    count, shown = sum(len(each.queries) for each in sets), sum(len(each.queries) for each in parts)
+def _note(split: str, protocol: Protocol, count: int, chosen: list[QuerySet], parts: list[QuerySet]) -> str:
+    shown = sum(len(each.queries) for each in chosen)
     text = (
         f"{shown} of the {count:,} queries of split {split} under protocol {protocol.name}, drawn at random whatever "
         "is found for them; the same for every run. A green frame and ✓ mark right answers."
     )
-    whole = {id(each.gallery): len(each.gallery) for each in sets}
-    largest, looked = max(whole.values()), max(len(each.gallery) for each in parts)
-    if looked < largest:
+    sizes = [(len(each.gallery), len(part.gallery)) for each, part in zip(chosen, parts, strict=True)]
+    if cut := [pair for pair in sizes if pair[1] < pair[0]]:
+        whole, looked = max(cut)
         text += (
-            f" Ranked over {looked:,} of {largest:,} pictures, drawn at random besides the right answers: in the "
+            f" Ranked over {looked:,} of {whole:,} pictures, drawn at random besides the right answers: in the "
             "whole gallery right answers stand lower."
         )
     return text
