@@ -65,16 +65,19 @@ class Following:
                 tracker((self._summary.points, state))
         for tracker in self._trackers:
             tracker.close(self._patience_s)
-        self._change(state=state)
+        with self._lock:
+            self._publish(state=state)
         self._page.close(self._patience_s)
 
     def points(self, points: Sequence[Point]) -> None:
         """Hand over the points of all epochs so far."""
-        if tuple(points) == self._summary.points:
-            return
-        self._change(points=tuple(points))
+        told = tuple(points)
+        with self._lock:
+            if told == self._summary.points:
+                return
+            self._publish(points=told)
         for tracker in self._trackers:
-            tracker((tuple(points), None))
+            tracker((told, None))
 
     def said(self, text: str) -> None:
         """Take down what befell the run, and pass it on."""
@@ -84,13 +87,12 @@ class Following:
     def note(self, text: str) -> None:
         """Take down what befell the run."""
         with self._lock:
-            events = (*self._summary.events, Event(at=now(), text=text))
-        self._change(events=events)
+            self._publish(events=(*self._summary.events, Event(at=now(), text=text)))
 
-    def _change(self, **update: Any) -> None:
-        with self._lock:
-            self._summary = self._summary.model_copy(update={**update, "updated": now()})
-            self._page(self._summary)
+    def _publish(self, **update: Any) -> None:
+        """Change the summary, and hand it to the page. To be called by who has the lock."""
+        self._summary = self._summary.model_copy(update={**update, "updated": now()})
+        self._page(self._summary)
 
 
 class _Page:
