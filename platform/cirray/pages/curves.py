@@ -108,7 +108,9 @@ def axis(values: Sequence[float], *, whole: bool = False, from_zero: bool = Fals
     """
     low, high = min(values), max(values)
     low = min(0.0, low) if from_zero else low
-    if high == low:
+    if high == low and from_zero:
+        high = low + 1
+    elif high == low:
         low, high = (low - 0.5, high + 0.5) if whole or not low else sorted((low * 0.5, low * 1.5))
     step = _round_step((high - low) / TICKS)
     step = max(1.0, math.ceil(step)) if whole else step

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cirray.pages import Curve, Panel, draw
 from cirray.pages.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, axis, short
 
-FINITE = st.floats(-1e9, 1e9).map(lambda value: round(value, 6))
+FINITE = st.floats(-1e4, 1e4).map(lambda value: round(value, 3))
 
 
 @given(st.lists(FINITE, min_size=1, max_size=6), st.booleans())
