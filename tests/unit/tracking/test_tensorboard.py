@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -33,7 +34,7 @@ def read(folder: Location, aside: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(event.step, event.value) for event in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
 
 
-def expected(written: Sequence[Point]) -> dict[str, list[tuple[int, float]]]:
+def expected(written: Sequence[Point]) -> dict[str, list[tuple[int, Any]]]:
     return {
         tag: [(point.epoch, pytest.approx(point.values[tag], rel=1e-6)) for point in written]
         for tag in ("loss/total", "validation/standard/R@1")
