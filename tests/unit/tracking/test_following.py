@@ -93,7 +93,11 @@ def test_a_tracker_that_fails_is_told_once_and_asked_again(folder: Location) -> 
 
 def test_a_tracker_that_never_answers_is_left_behind(folder: Location) -> None:
     over = threading.Event()
-    tracker, said = Scripted(folder, lambda: bool(over.wait()) and None), list[str]()
+
+    def never() -> None:
+        over.wait()
+
+    tracker, said = Scripted(folder, never), list[str]()
     with Following(RUN, folder, [tracker], said.append, patience_s=0.05) as followed:
         followed.points(points(1))
     over.set()
