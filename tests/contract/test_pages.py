@@ -15,6 +15,7 @@ from cirray.encoders import image_encoders, text_encoders, tokenizers, word_vect
 from cirray.evaluation import protocol_of, protocols
 from cirray.objectives import losses
 from cirray.registry import Registry
+from cirray.tracking import trackers
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -67,3 +68,8 @@ def test_every_composer_has_its_page_and_a_way_to_it(name: str) -> None:
 def test_every_part_has_its_place_in_a_page(page: str, registry: Registry[Any]) -> None:
     text = "".join(file.read_text() for file in (DOCS / "methods").glob(f"{page}.md"))
     assert [name for name in registry if f"`{name}`" not in text] == []
+
+
+def test_every_tracker_has_its_row_in_the_page_of_training() -> None:
+    text = (DOCS / "training.md").read_text()
+    assert [name for name in trackers if f"| `{name}`" not in text] == []

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import jinja2
-
 from cirray.evaluation.cases import Section
 from cirray.evaluation.comparison import Difference
 from cirray.evaluation.intervals import Interval
 from cirray.evaluation.outcomes import Metrics
+from cirray.pages import render
 
 
 def render_evaluation(
@@ -76,13 +75,5 @@ def _render(
     note: str,
     sections: Sequence[Section],
 ) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cirray.evaluation", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("evaluation.html").render(
-        title=title, facts=facts, header=header, rows=rows, note=note, sections=sections
-    )
+    values = {"title": title, "facts": facts, "header": header, "rows": rows, "note": note, "sections": sections}
+    return render("evaluation.html", "cirray.evaluation", **values)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
+from cirray.pages import Curve, Panel, draw, render
 
 
 @dataclass(frozen=True)
@@ -65,41 +63,18 @@ def render_report(
         curves: loss of each method, an epoch a value.
         facts: tables of two columns, by heading.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cirray.evaluation", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    return render(
+        "report.html",
+        "cirray.evaluation",
         title=title,
         questions=questions,
         recalls=recalls,
         cutoffs=list(next(iter(recalls.values()), {})),
-        # Markup: the drawing is ours, and its labels were escaped by whoever wrote it.
-        curves=Markup(draw_curves(curves)),
+        curves=draw([_losses(curves)]) if curves else "",
         facts=facts,
     )
 
 
-def draw_curves(curves: Mapping[str, Sequence[float]]) -> str:
-    """Return the curves as an SVG element: loss against epoch, a line a method."""
-    # Imported here: it is slow to load, and only reports draw. The figure needs no global state of pyplot's.
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    FigureCanvasSVG(figure)
-    axes = figure.add_subplot()
-    for name, values in curves.items():
-        axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name)
-    axes.set(xlabel="epoch", ylabel="training loss", ylim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    drawing = io.StringIO()
-    figure.savefig(drawing, format="svg", metadata={"Date": None}, transparent=True)
-    svg = drawing.getvalue()
-    return svg[svg.index("<svg") :]
+def _losses(curves: Mapping[str, Sequence[float]]) -> Panel:
+    lines = [Curve(name, dict(enumerate(values, start=1))) for name, values in curves.items()]
+    return Panel("Training loss", lines, "Mean over the steps of each epoch.", from_zero=True)

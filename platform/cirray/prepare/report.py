@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import pyarrow as pa
 
 from cirray.datasets.source import Source
 from cirray.datasets.thumbnails import thumbnail_uri
 from cirray.errors import BadImageError, StorageError
+from cirray.pages import render
 from cirray.prepare.making import Made
 from cirray.prepare.rejects import CRASHES_DECODER, Reject
 from cirray.prepare.summary import Timing, summarise
@@ -104,16 +104,8 @@ def _page(summary: Mapping[str, Any], made: Made, album: _Album) -> str:
     }
     rejects = {reason: _examples(made.rejects, reason, album) for reason in summary["rejects"]}
     duplicates = {kind: _pairs(made.duplicates, kind, album) for kind in summary["duplicates"]}
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cirray.prepare", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
-        summary=summary, samples=samples, rejects=rejects, duplicates=duplicates
-    )
+    shown = {"summary": summary, "samples": samples, "rejects": rejects, "duplicates": duplicates}
+    return render("report.html", "cirray.prepare", **shown)
 
 
 def _examples(rejects: list[Reject], reason: str, album: _Album) -> list[tuple[Reject, Shown | None]]:

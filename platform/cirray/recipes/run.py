@@ -15,6 +15,7 @@ from cirray.errors import ConfigError
 from cirray.objectives import LossConfig, losses
 from cirray.recipes.keeping import KeepConfig
 from cirray.registry import Registry
+from cirray.tracking import TensorboardConfig, Tracking
 
 Role = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 """Name of a loss within an objective."""
@@ -95,6 +96,7 @@ class TrainingConfig(Config):
             the best where `validation.patience` ends training early, and else the last, as papers report it.
         checkpoint_every_steps: steps between checkpoints within an epoch; null for one at each epoch's end only.
         keep: which checkpoints are kept.
+        tracking: what hears of every epoch besides the run's page, by name or with settings.
     """
 
     epochs: int = Field(10, ge=1)
@@ -131,6 +133,7 @@ class TrainingConfig(Config):
     bundle: Literal["last", "best"] | None = None
     checkpoint_every_steps: int | None = Field(None, ge=1)
     keep: KeepConfig = KeepConfig()
+    tracking: Tracking = (TensorboardConfig(),)
 
     @property
     def bundle_metric(self) -> str | None:

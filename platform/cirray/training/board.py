@@ -14,6 +14,10 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from cirray.training.progress import EpochReport
+
+History = tuple[EpochReport, ...]
+
 
 @dataclass(frozen=True)
 class Heartbeat:
@@ -27,20 +31,24 @@ class Heartbeat:
 
 
 class _Board:
-    """The actor that holds the latest heartbeat and all that was said."""
+    """The actor that holds the latest heartbeat, what the epochs came to, and all that was said."""
 
     def __init__(self) -> None:
         self.heartbeat: Heartbeat | None = None
+        self.history: History = ()
         self.said: list[str] = []
 
     def write(self, heartbeat: Heartbeat) -> None:
         self.heartbeat = heartbeat
 
+    def record(self, history: History) -> None:
+        self.history = history
+
     def say(self, text: str) -> None:
         self.said.append(text)
 
-    def read(self, heard: int) -> tuple[Heartbeat | None, list[str]]:
-        return self.heartbeat, self.said[heard:]
+    def read(self, heard: int) -> tuple[Heartbeat | None, History, list[str]]:
+        return self.heartbeat, self.history, self.said[heard:]
 
 
 class Writer:
@@ -61,6 +69,17 @@ class Writer:
 
 
 @dataclass(frozen=True)
+class Recorder:
+    """Tells the driver what the epochs came to, and never waits."""
+
+    board: Any
+
+    def __call__(self, history: History) -> None:
+        """Tell the reports of all epochs so far."""
+        self.board.record.remote(history)
+
+
+@dataclass(frozen=True)
 class Teller:
     """Says things to the driver, from any process of the run, and never waits."""
 
@@ -73,12 +92,16 @@ class Teller:
 
 @contextmanager
 def watched(
-    on_heartbeat: Callable[[Heartbeat], None], on_said: Callable[[str], None], every_s: float = 0.5
+    on_heartbeat: Callable[[Heartbeat], None],
+    on_history: Callable[[History], None],
+    on_said: Callable[[str], None],
+    every_s: float = 0.5,
 ) -> Iterator[Any]:
-    """Yield the handle of a new board, for `Writer` and `Teller`, while it is read.
+    """Yield the handle of a new board, for `Writer`, `Recorder` and `Teller`, while it is read.
 
     Args:
         on_heartbeat: hears each new heartbeat.
+        on_history: hears the reports of all epochs whenever there are new ones.
         on_said: hears each line that was said.
         every_s: seconds between two readings.
     """
@@ -88,17 +111,21 @@ def watched(
     board: Any = ray.remote(num_cpus=0)(_Board).options(scheduling_strategy=here).remote()
     over = threading.Event()
     seen: Heartbeat | None = None
+    known: History = ()
     heard = 0
 
     def read() -> None:
-        nonlocal seen, heard
+        nonlocal seen, known, heard
         try:
-            heartbeat, said = ray.get(board.read.remote(heard))
+            heartbeat, history, said = ray.get(board.read.remote(heard))
         except RayError:
             return  # the cluster is going down, which whoever waits for the run is told
         heard += len(said)
         for text in said:
             on_said(text)
+        if history != known:
+            known = history
+            on_history(history)
         if heartbeat is not None and heartbeat != seen:
             seen = heartbeat
             on_heartbeat(heartbeat)

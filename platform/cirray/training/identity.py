@@ -23,7 +23,7 @@ DECIDING_CODE = (
 )
 """What decides the weights that a configuration leads to: after a change there, a run is another run."""
 
-NO_MATTER = {"pixels", "checkpoint_every_steps", "keep", "divergence_factor", "divergence_steps"}
+NO_MATTER = {"pixels", "checkpoint_every_steps", "keep", "divergence_factor", "divergence_steps", "tracking"}
 """Settings of training that no weight depends on: a run may go on with others."""
 
 _OF_EACH_WORKER = ("worker", "micro-batch")

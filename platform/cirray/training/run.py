@@ -24,7 +24,7 @@ from cirray.datasets import PreparedDataset
 from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
-from cirray.training.board import Heartbeat, Teller, watched
+from cirray.training.board import Heartbeat, History, Teller, watched
 from cirray.training.checkpoint import load_progress, load_weights, load_whole
 from cirray.training.checkpoints import Checkpoints
 from cirray.training.data import uses_triplets
@@ -49,6 +49,7 @@ class Run:
         checkpoints: of the run.
         claim: to them.
         on_heartbeat: hears how far training is.
+        on_history: hears the reports of all epochs, whenever there are new ones.
         on_said: hears what befalls the run.
         callbacks: that Ray Train's controller calls.
     """
@@ -60,6 +61,7 @@ class Run:
     checkpoints: Checkpoints
     claim: Claim
     on_heartbeat: Callable[[Heartbeat], None]
+    on_history: Callable[[History], None]
     on_said: Callable[[str], None]
     callbacks: Sequence[ray.train.UserCallback] = ()
 
@@ -67,6 +69,7 @@ class Run:
         """Train for what is left of the run, and write its bundle at `place`."""
         self.checkpoints.sweep()
         found = self.checkpoints.newest(load_whole, self.on_said)
+        self.on_history(found[1].history if found else ())
         if found is None or not self._is_done(found[1]):
             self._fit(vocabulary)
         bundle = self._bundle(place, vocabulary)
@@ -81,7 +84,7 @@ class Run:
         config, scaling, dataset = self.config, self.scaling, self.dataset
         with ray_cluster(), own_errors():
             resources = resources_per_worker(scaling)
-            with watched(self.on_heartbeat, self.on_said) as board:
+            with watched(self.on_heartbeat, self.on_history, self.on_said) as board:
                 assignment = Assignment(
                     config, dataset.artifact.place, vocabulary, self.folder, self.checkpoints, self.claim, board
                 )
@@ -140,6 +143,8 @@ class Run:
                 hint="Run the same command again to go on from what is there.",
             )
         history = found[1].history
+        # The board may have gone down with the cluster before the last epochs were read from it.
+        self.on_history(history)
         chosen = history[self._chosen(read, history) - 1]
         return save_bundle(
             place,

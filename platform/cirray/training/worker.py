@@ -22,7 +22,7 @@ from cirray.recipes import RunConfig, ValidationConfig
 from cirray.storage import Artifact, Location
 from cirray.storage.lease import check_lease
 from cirray.training.asides import asides
-from cirray.training.board import Teller, Writer
+from cirray.training.board import Recorder, Teller, Writer
 from cirray.training.checkpoint import VALIDATION, Snapshot, load_checkpoint
 from cirray.training.checkpoints import Checkpoints
 from cirray.training.data import TrainingData, make_sampler, uses_triplets
@@ -110,12 +110,15 @@ def work(settings: dict[str, Assignment]) -> None:
     def save(snapshot: Snapshot) -> None:
         assignment.checkpoints.save(snapshot, assignment.claim.check)
 
+    record = Recorder(assignment.board)
     with closing(data.pixels), Saver(save, Teller(assignment.board)) as saver:
 
         def on_progress(made: Progress) -> None:
             if world.rank == 0:
                 saver(lambda: Snapshot.of(trainee, made))
             if not made.partial.steps:
+                if world.rank == 0:
+                    record(made.history)
                 metrics = _metrics(made, config.training.validation)
                 ray.train.report({**metrics, **asides(trainee.step.model, made)})
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import jinja2
-
+from cirray.pages import render
 from cirray.tuning.plots import BAR, parallel, short
 from cirray.tuning.results import best_of, commands_for, importances, rows_of, summary_of
 from cirray.tuning.sweep import Sweep
@@ -29,11 +28,9 @@ def write_report(sweep: Sweep) -> dict[str, Any]:
 def page(sweep: Sweep) -> str:
     """Return the page: one HTML file that needs nothing from outside."""
     rows, best = rows_of(sweep), best_of(sweep)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cirray.tuning"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters["short"] = short
-    return environment.get_template("report.html").render(
+    return render(
+        "report.html",
+        "cirray.tuning",
         sweep=sweep,
         rows=rows,
         best=best,
@@ -41,4 +38,5 @@ def page(sweep: Sweep) -> str:
         plot=parallel(sweep, rows),
         importances=importances(sweep),
         bar=BAR,
+        short=short,
     )

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import ray
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cirray.bundles import Bundle
 from cirray.config import override
@@ -18,7 +19,8 @@ from cirray.datasets.prepared import PreparedDataset
 from cirray.encoders import Vocabulary
 from cirray.errors import CirrayError, ConfigError, ConflictError, MismatchError, StorageError, TrainingError
 from cirray.recipes import RunConfig, recipes
-from cirray.storage import Root, library_versions
+from cirray.storage import Location, Root, library_versions
+from cirray.tracking import read_summary
 from cirray.training import Scaling, identity, run_fingerprint, train, worker
 from cirray.training.checkpoint import Snapshot
 from cirray.training.checks import check_run
@@ -280,6 +282,48 @@ def test_a_run_that_stopped_early_is_at_its_end(
         "epoch-00002-step-000000",
         "epoch-00003-step-000000",
     ]
+
+
+def test_a_run_that_goes_on_after_its_driver_died_has_each_epoch_once_in_its_curves_and_on_its_page(
+    root: Root, dataset: PreparedDataset, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = override(config, ["training.epochs=4"])
+    told: list[list[int]] = []
+
+    def reports(epochs: int, loss: float) -> tuple[EpochReport, ...]:
+        return tuple(REPORT.model_copy(update={"epoch": n, "losses": {"total": loss}}) for n in range(1, epochs + 1))
+
+    def driver(saved: int, trained: int, loss: float) -> None:
+        """Train up to epoch `trained`, of which only `saved` reach the root; die unless these are all."""
+
+        def fit(run: Run, vocabulary: Vocabulary) -> None:
+            for epochs in range(1, trained + 1):
+                run.on_history(reports(epochs, loss))
+            trainee = Trainee.build(run.config, vocabulary, 1, torch.device("cpu"))
+            run.checkpoints.save(Snapshot.of(trainee, Progress(history=reports(saved, loss))))
+            if saved < 4:
+                raise KeyboardInterrupt
+
+        epochs: list[int] = []
+        told.append(epochs)
+        monkeypatch.setattr(Run, "_fit", fit)
+        train(
+            root, run, dataset, Scaling(), lambda heartbeat: None, on_epoch=lambda report: epochs.append(report.epoch)
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        driver(saved=1, trained=2, loss=2.0)
+    found = read_summary(Location.parse(str(run_folder(root))))
+    assert found is not None
+    assert (found.state, [point.epoch for point in found.points]) == ("interrupted", [1, 2])
+    driver(saved=4, trained=4, loss=1.0)
+    scalars = EventAccumulator(str(run_folder(root))).Reload().Scalars("loss/total")
+    assert [(event.step, event.value) for event in scalars] == [(1, 2.0), (2, 2.0), (3, 1.0), (4, 1.0)]
+    found = read_summary(Location.parse(str(run_folder(root))))
+    assert found is not None
+    assert (found.state, [point.epoch for point in found.points]) == ("finished", [1, 2, 3, 4])
+    assert [event.text for event in found.events] == ["ended by KeyboardInterrupt", "finished"]
+    assert told == [[1, 2], [2, 3, 4]]
 
 
 def test_no_bundle_is_made_of_half_a_run(

@@ -23,6 +23,7 @@ from cirray.training import worker
 from cirray.training.checkpoint import load_progress
 from cirray.training.checkpoints import Checkpoints
 from cirray.training.data import make_sampler, training_texts
+from cirray.training.progress import EpochReport
 from cirray.training.worker import Assignment, Claim, work
 from tests.checkpoints import FINGERPRINT, RUN, path_of
 from tests.service_world import put_world
@@ -31,11 +32,13 @@ STEPS, EPOCHS = 3, 2
 
 
 class Board:
-    """Hears what a worker says."""
+    """Hears what a worker says, and what its epochs came to."""
 
     def __init__(self) -> None:
         self.said: list[str] = []
         self.say = SimpleNamespace(remote=self.said.append)
+        self.histories: list[tuple[EpochReport, ...]] = []
+        self.record = SimpleNamespace(remote=self.histories.append)
 
 
 @pytest.fixture
@@ -119,6 +122,7 @@ def test_a_worker_that_died_goes_on_and_ends_the_same(
     with assigned(dataset, tmp_path / "undisturbed") as undisturbed:
         work({"assignment": undisturbed})
     assert [metrics["epoch"] for metrics in reported] == [1, 2]
+    assert [[report.epoch for report in history] for history in undisturbed.board.histories] == [[1], [1, 2]]
     with assigned(dataset, tmp_path / "disturbed") as told:
         at_step(monkeypatch, step, crash)
         with pytest.raises(RuntimeError, match="peer"):
