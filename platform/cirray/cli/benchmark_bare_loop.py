@@ -16,6 +16,7 @@ from cirray.objectives.batch_classification import BatchClassificationConfig
 from cirray.recipes import RunConfig
 from cirray.training.compilation import compile_encoder
 from cirray.training.optimization import make_optimizer, make_schedule
+from cirray.training.world import CPU
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Form:
         compiled: whether the image encoder is compiled.
     """
 
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     channels_last: bool = True
     bf16: bool = False
     compiled: bool = False
