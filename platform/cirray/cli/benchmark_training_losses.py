@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -122,6 +123,8 @@ def _over_workers(sides: list[tuple[list[Tensor], list[float]]]) -> tuple[list[T
 
 
 def _worker(rank: int, settings: TrainingSettings, folder: str) -> None:
+    # torch's, at a function that open_clip calls.
+    warnings.filterwarnings("ignore", "torch.distributed.nn.functional", FutureWarning)
     torch.set_num_threads(max(1, usable_cores() // WORKERS))
     dist.init_process_group("gloo", store=FileStore(f"{folder}/store", WORKERS), rank=rank, world_size=WORKERS)
     generator = torch.Generator().manual_seed(settings.seed)
