@@ -127,9 +127,10 @@ def test_the_losses_of_others_have_the_gradients_of_ours(tmp_path: Path) -> None
 def test_a_missing_library_is_told_before_anything_is_measured(
     module: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("open_clip", "pytorch_metric_learning"):
+    for name in ("open_clip", "pytorch_metric_learning", "pytorch_metric_learning.losses"):
         monkeypatch.setitem(sys.modules, name, sys)  # whatever module, it can be imported
     monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(sys.modules, f"{module}.losses", raising=False)
     with pytest.raises(
         ConfigError, match=rf"'losses' .* needs the package {module}.*pip install 'cirray\[{extra}\]'"
     ):

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from types import ModuleType
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed import FileStore  # type: ignore[attr-defined]  # torch does not list it
 from torch.multiprocessing.spawn import spawn
 
@@ -27,6 +28,7 @@ from cirray.objectives.batch_classification import Direction, classification
 WORKERS = 2
 SCALE = 4.0
 WARM_UP = 3
+WANTED_BY = "Part 'losses' of the benchmark of training"
 SLOW = 10
 """How many times fewer turns a loss gets that lists all pairs of rows and their comparisons one by one."""
 
@@ -78,8 +80,16 @@ def check_peers() -> None:
     Raises:
         ConfigError: one of them is not installed.
     """
-    for module, extra in (("open_clip", "open-clip"), ("pytorch_metric_learning", "peers")):
-        optional(module, extra, "Part 'losses' of the benchmark of training")
+    _open_clip()
+    _metric_learning("losses")
+
+
+def _open_clip() -> ModuleType:
+    return optional("open_clip", "open-clip", WANTED_BY)
+
+
+def _metric_learning(module: str) -> ModuleType:
+    return optional(f"pytorch_metric_learning.{module}", "peers", WANTED_BY)
 
 
 def measure_losses(results: Results, settings: TrainingSettings, folder: Path) -> None:
@@ -191,10 +201,8 @@ def _clip_loss(rank: int, *, local_loss: bool) -> Contrast:
 
 def _ntxent_loss(rank: int, rows: int) -> Contrast:
     """Return their loss as queries pick targets; it knows no learned scale, and normalises by itself."""
-    from pytorch_metric_learning.losses import NTXentLoss
-    from pytorch_metric_learning.utils.distributed import DistributedLossWrapper
-
-    contrast: nn.Module = DistributedLossWrapper(NTXentLoss(temperature=SCALE**-2))
+    loss_of_one = _metric_learning("losses").NTXentLoss(temperature=SCALE**-2)
+    contrast = _metric_learning("utils.distributed").DistributedLossWrapper(loss_of_one)
     labels = torch.arange(rank * rows, (rank + 1) * rows)
     # Given the very same tensor, it would take targets for queries.
     of_targets = labels.clone()
