@@ -186,9 +186,7 @@ def _peers(rank: int, rows: int) -> list[_Peer]:
 
 
 def _clip_loss(rank: int, *, local_loss: bool) -> Contrast:
-    from open_clip import ClipLoss
-
-    contrast = ClipLoss(
+    contrast = _open_clip().ClipLoss(
         local_loss=local_loss, gather_with_grad=True, cache_labels=True, rank=rank, world_size=WORKERS
     )
 
