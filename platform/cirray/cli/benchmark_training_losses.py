@@ -144,12 +144,14 @@ def _worker(rank: int, settings: TrainingSettings, folder: str) -> None:
     queries, targets = (rows.chunk(WORKERS)[rank].clone() for rows in whole)
     found = {}
     for peer in _peers(rank, len(queries)):
-        turns = WARM_UP + max(1, settings.loss_turns // (SLOW if peer.slow else 1))
+        # With one that is slow, warming up is but a small part.
+        warm_up, fewer = (1, SLOW) if peer.slow else (WARM_UP, 1)
+        turns = warm_up + max(1, settings.loss_turns // fewer)
         sides = {"ours": _ours(peer.direction), "theirs": peer.loss}
         steps = in_turn({side: partial(_step, loss, queries, targets) for side, loss in sides.items()}, turns)
         learned = None if peer.learns_scale else 2
         found[peer.name] = {
-            side: (each[-1][0][:learned], [seconds for _, seconds in each[WARM_UP:]]) for side, each in steps.items()
+            side: (each[-1][0][:learned], [seconds for _, seconds in each[warm_up:]]) for side, each in steps.items()
         }
     torch.save(found, f"{folder}/{rank}.pt")
     dist.destroy_process_group()
