@@ -14,8 +14,9 @@ from PIL import Image
 
 from cirray.cli import benchmark_pictures
 from cirray.cli.benchmark import Measurement, Results
+from cirray.cli.benchmark_conditions import environment
 from cirray.cli.benchmark_decoders import decode_file, scale_file
-from cirray.cli.benchmark_ingest import QUICK, environment
+from cirray.cli.benchmark_ingest import QUICK
 from cirray.cli.benchmark_pictures import SIZE, write_pictures
 from cirray.cli.benchmark_shares import measure_shares
 from cirray.cli.memory import PeakMemory, family

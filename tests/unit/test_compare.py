@@ -91,6 +91,7 @@ def test_a_dataset_that_is_not_there_is_told_once(tmp_path: Path, monkeypatch: p
     [
         ("compare_composers", ["--root", "nowhere", "--methods", "no-such"]),
         ("benchmark_composers", ["--set", "methods=no-such"]),
+        ("benchmark_training", ["--set", "parts=[composers]", "--set", "methods=no-such"]),
     ],
 )
 def test_the_jobs_say_in_one_line_what_the_caller_can_mend(job: str, arguments: list[str]) -> None:

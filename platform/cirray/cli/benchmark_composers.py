@@ -55,18 +55,26 @@ def run_benchmark(settings: ComposersSettings) -> Results:
     """
     results = Results("composers", settings.model_dump(mode="json"))
     for method in methods_of(settings.dataset, settings.methods):
-        results.add(*_measure(method, _config(f"{settings.dataset}/{method}", settings), settings))
+        results.add(*_measure(method, sized_recipe(f"{settings.dataset}/{method}", settings), settings))
     return results
 
 
-def _config(name: str, settings: ComposersSettings) -> RunConfig:
+def sized_recipe(name: str, settings: ComposersSettings) -> RunConfig:
+    """Return a recipe at the size that is asked for."""
     config = recipes[name]()
     if not settings.resnet:
         return config
     side = f"{settings.side}"
     sized = override(config, [f"model.preprocessing.height={side}", f"model.preprocessing.width={side}"])
-    encoder = override(ResNetConfig(), [f"depth={settings.resnet}"])
-    return sized.model_copy(update={"model": sized.model.model_copy(update={"image_encoder": encoder})})
+    return with_resnet(sized, settings.resnet)
+
+
+def with_resnet(config: RunConfig, depth: int) -> RunConfig:
+    """Return a run with a ResNet of this depth, its weights random, as the image encoder; 0 keeps the run's own."""
+    if not depth:
+        return config
+    encoder = override(ResNetConfig(), [f"depth={depth}"])
+    return config.model_copy(update={"model": config.model.model_copy(update={"image_encoder": encoder})})
 
 
 def _measure(method: str, config: RunConfig, settings: ComposersSettings) -> list[Measurement]:
@@ -74,7 +82,7 @@ def _measure(method: str, config: RunConfig, settings: ComposersSettings) -> lis
     vocabulary = Vocabulary(tokenizer=config.model.tokenizer, words=WORDS)
     model = Retriever(config.model, vocabulary).to(memory_format=torch.channels_last).train()
     objective = Objective(config.objective, model).train()
-    batch = _batch(config, settings)
+    batch = draw_batch(config, settings)
     encoders: list[float] = []
     steps: list[float] = []
     # The first turn warms up.
@@ -111,7 +119,8 @@ def _timed(work: Callable[[], Tensor]) -> float:
     return time.perf_counter() - started
 
 
-def _batch(config: RunConfig, settings: ComposersSettings) -> Batch:
+def draw_batch(config: RunConfig, settings: ComposersSettings) -> Batch:
+    """Return a batch of random pictures, texts and descriptions, in the sizes of a recipe."""
     generator = torch.Generator().manual_seed(settings.seed)
     size, (height, width) = settings.batch_size, config.model.preprocessing.size
     pixels = torch.randint(0, 256, (2, size, height, width, 3), generator=generator, dtype=torch.uint8)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from cirray.cli.benchmark import Measurement, Results
+from cirray.cli.benchmark_conditions import environment
+from cirray.cli.benchmark_ingest_settings import QUICK, IngestSettings
+from cirray.cli.benchmark_ingest_training import measure_training
 from cirray.cli.benchmark_pictures import write_pictures
 from cirray.cli.benchmark_prepare import measure_memory, measure_prepare
-from cirray.cli.benchmark_settings import QUICK, IngestSettings
-from cirray.cli.benchmark_training import measure_training
 from cirray.cluster import ray_cluster
 from cirray.datasets import CACHE_VARIABLE
 
-__all__ = ["QUICK", "IngestSettings", "environment", "run_benchmark"]
+__all__ = ["QUICK", "IngestSettings", "run_benchmark"]
 
 
 def run_benchmark(settings: IngestSettings, source: Path | None = None) -> Results:
@@ -39,18 +37,3 @@ def run_benchmark(settings: IngestSettings, source: Path | None = None) -> Resul
             measure_training(results, settings, dataset)
             measure_memory(results, settings, folder)
     return results
-
-
-@contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Have environment variables in the block, and what they were before after it."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

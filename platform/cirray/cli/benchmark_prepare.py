@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from cirray.cli.benchmark import Measurement, Results
+from cirray.cli.benchmark_conditions import in_turn, median_ratio
 from cirray.cli.benchmark_decoders import decode_alone, rate
+from cirray.cli.benchmark_ingest_settings import IngestSettings
 from cirray.cli.benchmark_loader import WORKERS, load
 from cirray.cli.benchmark_pictures import BenchmarkPicturesConfig, write_pictures
-from cirray.cli.benchmark_settings import IngestSettings, median_ratio
 from cirray.cli.benchmark_shares import measure_shares
 from cirray.cli.memory import PeakMemory
 from cirray.cluster import usable_cores
@@ -31,7 +31,7 @@ def measure_prepare(results: Results, settings: IngestSettings, pictures: Path, 
     root = Root.open(str(folder / "root"), create=True)
     _measure_fixed_costs(results, settings, root, write_pictures(folder / "few", FEW, settings.seed))
     side = settings.prepared_side
-    rates = _in_turn(
+    rates = in_turn(
         {
             "decoder": lambda _: decode_alone(files, side),
             "loader": lambda _: load(files, side),
@@ -92,7 +92,7 @@ def _measure_unscaled(
     def prepared(turn: int) -> float:
         return rate(len(files), partial(_prepare, root, f"unscaled-{turn}", pictures, settings, resize="none"))
 
-    rates = _in_turn({"decoder": lambda _: decode_alone(files, None), "prepare": prepared}, settings.repeats)
+    rates = in_turn({"decoder": lambda _: decode_alone(files, None), "prepare": prepared}, settings.repeats)
     results.add(
         Measurement("bare decoder × cores, unscaled", median(rates["decoder"]), "img/s", note="read and decode"),
         Measurement(
@@ -102,15 +102,6 @@ def _measure_unscaled(
             note="hashes, and every byte into a part and onto the disk, come on top of decoding",
         ),
     )
-
-
-def _in_turn(work: dict[str, Callable[[int], float]], repeats: int) -> dict[str, list[float]]:
-    """Return what each gives at each turn: in turn, so that what else the machine does falls on all alike."""
-    found: dict[str, list[float]] = {name: [] for name in work}
-    for turn in range(repeats):
-        for name, measure in work.items():
-            found[name].append(measure(turn))
-    return found
 
 
 def _prepare(

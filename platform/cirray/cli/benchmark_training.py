@@ -1,120 +1,103 @@
-"""The second half of the benchmark of ingest: training from cache and stream, against tensors in memory."""
+"""The benchmark of training: our loop against a bare one, workers, composers, checkpoints, losses, and a GPU."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator
-from contextlib import closing
-from statistics import median
+import tempfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 
-from cirray.cli.benchmark import Measurement, Results
-from cirray.cli.benchmark_settings import IngestSettings, median_ratio
-from cirray.composers import ModelConfig
-from cirray.composers.image_only import ImageOnlyConfig
-from cirray.datasets import PreparedDataset, open_source
-from cirray.encoders import Preprocessing, Vocabulary
-from cirray.encoders.images.small_cnn import SmallCnnConfig
-from cirray.encoders.texts.lstm import LstmConfig
-from cirray.objectives import Batch
-from cirray.objectives.batch_classification import BatchClassificationConfig
-from cirray.recipes import RunConfig, TrainingConfig
-from cirray.training.data import TrainingData, make_sampler
-from cirray.training.loop import fit
-from cirray.training.progress import EpochReport
-from cirray.training.trainee import Trainee
-from cirray.training.world import World
+from cirray.cli.benchmark import Results
+from cirray.cli.benchmark_conditions import environment
+from cirray.cli.benchmark_training_checkpoints import measure_checkpoints
+from cirray.cli.benchmark_training_composers import measure_composers
+from cirray.cli.benchmark_training_gpu import measure_gpu
+from cirray.cli.benchmark_training_loop import measure_loop
+from cirray.cli.benchmark_training_losses import check_peers, measure_losses
+from cirray.cli.benchmark_training_settings import DATASET, QUICK, Part, TrainingSettings
+from cirray.cli.benchmark_training_workers import measure_workers
+from cirray.cli.display import Display
+from cirray.cli.methods import methods_of
+from cirray.cli.operations import generate_world, open_dataset, prepare_dataset
+from cirray.cluster import ray_cluster
+from cirray.datasets import CACHE_VARIABLE, PreparedDataset
+from cirray.datasets.css import CssConfig
+from cirray.storage import Root
+
+__all__ = ["QUICK", "TrainingSettings", "run_benchmark"]
+
+ON_A_WORLD: tuple[Part, ...] = ("loop", "workers", "checkpoints")
+"""Parts that train on a generated world; the others draw what they need, and want no Ray."""
 
 
-class _Ready(TrainingData):
-    """Batches that were made beforehand: what no ingest can be faster than."""
+def run_benchmark(settings: TrainingSettings, display: Display) -> Results:
+    """Measure the parts that are asked for, in a folder that is deleted afterwards, and return the results.
 
-    def __init__(self, data: TrainingData) -> None:
-        self.pixels, self.steps = data.pixels, data.steps
-        self._ready = list(data.batches(0, 0, World()))
-
-    def batches(self, epoch: int, first_step: int, world: World) -> Generator[Batch, None, None]:
-        """Yield the batches of the first epoch."""
-        yield from self._ready[first_step:]
-
-
-def measure_training(results: Results, settings: IngestSettings, dataset: PreparedDataset) -> None:
-    """Time training on tensors in memory, from the cache and from the stream, in turn."""
-    size = (settings.side, settings.side)
-    started = time.perf_counter()
-    cache = open_source(dataset, size, "cache")
-    filling = time.perf_counter() - started
-    config = _config(settings)
-    sampler = make_sampler(config, dataset)
-    vocabulary = Vocabulary.of(sampler.texts())
-    cached = TrainingData(config, sampler, vocabulary, cache)
-    streamed = TrainingData(config, sampler, vocabulary, open_source(dataset, size, "stream"))
-    results.add(
-        Measurement("filling the cache", dataset.items.num_rows / filling, "img/s"),
-        Measurement("first batch, cache filled", _first_batch(cached), "s"),
-        Measurement("first batch, streamed", _first_batch(streamed), "s", note="with the node's mirror of the parts"),
-    )
-    data = {"memory": _Ready(cached), "cache": cached, "stream": streamed}
-    _add_rates(results, settings, _rounds(config, settings, data, vocabulary))
-
-
-def _rounds(
-    config: RunConfig, settings: IngestSettings, data: dict[str, TrainingData], vocabulary: Vocabulary
-) -> dict[str, list[EpochReport]]:
-    """Return what each round of training came to, the first of which was the warm-up.
-
-    In turn, so that what else the machine does falls on all alike, and every other time in the opposite order, so
-    that none is always the one that comes first.
+    Raises:
+        ConfigError: a library that losses are compared with is not installed.
+        UnknownNameError: a pattern of the composers matches none.
     """
-    reports: dict[str, list[EpochReport]] = {name: [] for name in data}
-    for turn in range(settings.rounds + 1):
-        for name in list(data)[:: -1 if turn % 2 else 1]:
-            reports[name].append(_train(config, settings, data[name], vocabulary))
-    return {name: each[1:] for name, each in reports.items()}
+    _check(settings)
+    results = Results("training", settings.model_dump(mode="json"))
+    with tempfile.TemporaryDirectory(prefix="cirray-benchmark-") as name:
+        folder = Path(name)
+        # Ray gives its workers less of a busy machine than other processes get; here all are to get the same.
+        with environment(**{CACHE_VARIABLE: str(folder / "cache"), "RAY_worker_niceness": "0"}):
+            _measure(results, settings, folder, display)
+    return results
 
 
-def _add_rates(results: Results, settings: IngestSettings, reports: dict[str, list[EpochReport]]) -> None:
-    rates = {name: [report.triplets_per_s for report in each] for name, each in reports.items()}
-    cache, stream = (median_ratio(rates[name], rates["memory"]) for name in ("cache", "stream"))
-    waiting = median(report.waiting for report in reports["cache"])
-    results.add(
-        *(Measurement(f"training, {name}", median(each), "triplets/s") for name, each in rates.items()),
-        Measurement.at_least("training, cache / memory", cache, "ratio", 0.97, judged=settings.judged),
-        Measurement("training, stream / memory", stream, "ratio", note="decodes on and on"),
-        Measurement("waiting, cache", waiting, "ratio", note="share of the time"),
-    )
+def _check(settings: TrainingSettings) -> None:
+    """Tell now, and not after minutes, what one part or another would fail at."""
+    if "losses" in settings.parts:
+        check_peers()
+    if "composers" in settings.parts:
+        methods_of(DATASET, settings.methods)
 
 
-def _config(settings: IngestSettings) -> RunConfig:
-    return RunConfig(
-        name="benchmark/ingest",
-        dataset="benchmark",
-        model=ModelConfig(
-            preprocessing=Preprocessing(height=settings.side, width=settings.side),
-            image_encoder=SmallCnnConfig(widths=(32, 32, 32)),
-            text_encoder=LstmConfig(word_dim=32, dim=32),
-            composer=ImageOnlyConfig(dim=64),
-        ),
-        objective={"retrieval": BatchClassificationConfig()},
-        training=TrainingConfig(epochs=1, batch_size=settings.batch_size),
-    )
+def _measure(results: Results, settings: TrainingSettings, folder: Path, display: Display) -> None:
+    on_a_world = [part for part in settings.parts if part in ON_A_WORLD]
+    with ray_cluster() if on_a_world else nullcontext():
+        if on_a_world:
+            root = Root.open(str(folder / "root"), create=True)
+            dataset = _world(root, settings, display)
+            _measure_on(results, settings, root, dataset, folder, display)
+    alone: dict[Part, Callable[[], None]] = {
+        "composers": lambda: measure_composers(results, settings),
+        "losses": lambda: measure_losses(results, settings, folder / "losses"),
+        "gpu": lambda: _measure_gpu(results, settings, display),
+    }
+    _each(alone, settings, display)
 
 
-def _first_batch(data: TrainingData) -> float:
-    started = time.perf_counter()
-    with closing(data.batches(0, 0, World())) as batches:
-        next(batches)
-        return time.perf_counter() - started
+def _measure_on(
+    results: Results, settings: TrainingSettings, root: Root, dataset: PreparedDataset, folder: Path, display: Display
+) -> None:
+    parts: dict[Part, Callable[[], None]] = {
+        "loop": lambda: measure_loop(results, settings, dataset),
+        "workers": lambda: measure_workers(results, settings, root, dataset),
+        "checkpoints": lambda: measure_checkpoints(results, settings, dataset, folder),
+    }
+    _each(parts, settings, display)
 
 
-def _train(config: RunConfig, settings: IngestSettings, data: TrainingData, vocabulary: Vocabulary) -> EpochReport:
-    """Train for as many epochs as have the steps that are asked for, and return what they came to."""
-    epochs = -(-settings.steps // data.steps)
-    config = config.model_copy(update={"training": config.training.model_copy(update={"epochs": epochs})})
-    trainee = Trainee.build(config, vocabulary, data.steps, torch.device("cpu"))
-    history = fit(config, data, trainee).history
-    seconds = sum(report.seconds for report in history)
-    waiting = sum(report.waiting * report.seconds for report in history) / seconds
-    rate = epochs * data.steps * config.training.batch_size / seconds
-    return history[-1].model_copy(update={"seconds": seconds, "triplets_per_s": rate, "waiting": waiting})
+def _each(parts: dict[Part, Callable[[], None]], settings: TrainingSettings, display: Display) -> None:
+    for part, measure in parts.items():
+        if part in settings.parts:
+            with display.step(f"measure {part}"):
+                measure()
+
+
+def _world(root: Root, settings: TrainingSettings, display: Display) -> PreparedDataset:
+    generate_world(root, DATASET, CssConfig(num_scenes=settings.scenes, seed=settings.seed), display)
+    prepare_dataset(root, DATASET, DATASET, None, (), display)
+    return open_dataset(root, DATASET)
+
+
+def _measure_gpu(results: Results, settings: TrainingSettings, display: Display) -> None:
+    if torch.cuda.is_available():
+        measure_gpu(results, settings, torch.device("cuda"))
+    else:
+        display.say("There is no GPU here that torch can use: nothing is measured on one.")

@@ -50,11 +50,26 @@ class BatchClassification(ScaledLoss):
 
     def forward(self, view: View) -> LossValue:
         """Return the mean over the queries."""
-        queries, targets = self.scaled(view.queries), self.scaled(view.targets)
-        ways = {"to-targets": [(queries, targets)], "to-queries": [(targets, queries)]}
-        ways["both"] = ways["to-targets"] + ways["to-queries"]
-        values = [batch_classification(*way) for way in ways[self.direction]]
-        return LossValue(torch.stack(values).mean(), {"scale": self.scale.detach()})
+        value = classification(self.scaled(view.queries), self.scaled(view.targets), self.direction)
+        return LossValue(value, {"scale": self.scale.detach()})
+
+
+def classification(queries: Tensor, targets: Tensor, direction: Direction) -> Tensor:
+    """Return the loss of one direction, or the mean of both.
+
+    Args:
+        queries: (B, D).
+        targets: (B, D), each in the place of its query.
+        direction: which of them pick the others.
+    """
+    if direction == "to-targets":
+        return batch_classification(queries, targets)
+    if direction == "to-queries":
+        return batch_classification(targets, queries)
+    # Side by side, so that both come from the other workers at once.
+    everyone, first = gather(torch.cat([queries, targets], dim=1))
+    all_queries, all_targets = everyone.split([queries.shape[1], targets.shape[1]], dim=1)
+    return (_cross_entropy(queries, all_targets, first) + _cross_entropy(targets, all_queries, first)) / 2
 
 
 def batch_classification(anchors: Tensor, positives: Tensor) -> Tensor:
@@ -64,6 +79,10 @@ def batch_classification(anchors: Tensor, positives: Tensor) -> Tensor:
         anchors: (B, D), each in the place of its positive; their dot products are the logits.
         positives: (B, D).
     """
-    candidates, first = gather(positives)
+    return _cross_entropy(anchors, *gather(positives))
+
+
+def _cross_entropy(anchors: Tensor, candidates: Tensor, first: int) -> Tensor:
+    """Return the mean over the anchors, of which number i has the candidate `first` + i for its own."""
     own = torch.arange(first, first + len(anchors), device=anchors.device)
     return F.cross_entropy(anchors @ candidates.T, own)

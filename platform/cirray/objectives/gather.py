@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any
+
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
+from torch.autograd import Function
 
 
 def gather(rows: Tensor) -> tuple[Tensor, int]:
@@ -17,5 +18,25 @@ def gather(rows: Tensor) -> tuple[Tensor, int]:
     """
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return rows, 0
-    gathered = torch.cat(all_gather(rows.contiguous()))
+    gathered: Tensor = _Gather.apply(rows)
     return gathered, dist.get_rank() * len(rows)
+
+
+class _Gather(Function):
+    """Gathers rows, and sends the sum of all workers' gradients of a row back: one collective in each direction.
+
+    torch's own `all_gather` with gradients is deprecated, and on gloo scatters from each worker in turn.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        everyone = rows.new_empty(dist.get_world_size() * len(rows), *rows.shape[1:])
+        dist.all_gather_into_tensor(everyone, rows.contiguous())
+        return everyone
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        everyone = gradients[0].contiguous()
+        own = everyone.new_empty(len(everyone) // dist.get_world_size(), *everyone.shape[1:])
+        dist.reduce_scatter_tensor(own, everyone)
+        return own

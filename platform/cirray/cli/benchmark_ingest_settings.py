@@ -1,8 +1,6 @@
-"""How much the benchmark of ingest measures, and how it compares."""
+"""How much the benchmark of ingest measures."""
 
 from __future__ import annotations
-
-from statistics import median
 
 from cirray.config import Config
 
@@ -40,8 +38,3 @@ class IngestSettings(Config):
 QUICK = IngestSettings(
     images=256, steps=8, memory_images=(128, 256), repeats=1, rounds=3, unscaled=False, judged=False
 )
-
-
-def median_ratio(ours: list[float], theirs: list[float]) -> float:
-    """Return the median of the ratios of one turn each."""
-    return median([our / their for our, their in zip(ours, theirs, strict=True)])
