@@ -98,8 +98,11 @@ def test_the_demo_goes_the_whole_way_and_the_second_time_does_nothing_again(tmp_
     second = json.loads(shell(command, tmp_path))
     assert second["artifacts"] == first["artifacts"]
     assert second["recalls"] == first["recalls"]
-    done_again = {step: took for step, took in second["seconds"].items() if step not in ("serve and ask", "total")}
-    assert max(done_again.values()) < 5
+    once, again = (
+        sum(took for step, took in each["seconds"].items() if step not in ("serve and ask", "total"))
+        for each in (first, second)
+    )
+    assert again < once / 2
     the_verbs_find_everything_done(tmp_path, fitted)
 
 
