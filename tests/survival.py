@@ -12,15 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from ray.cluster_utils import Cluster
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cirray.bundles.model_card import CARD
 from cirray.recipes import RunConfig
-from cirray.storage import Artifact, Root
+from cirray.storage import Artifact, Location, Root
 from cirray.storage.artifact import MANIFEST
 from cirray.storage.leftovers import Leftovers, find_leftovers
+from cirray.tracking.page import PAGE, page, read_summary
+from cirray.tracking.tensorboard import EVENTS
 from cirray.training import Scaling
 from infra.local.processes import family, process_with
 from tests.service_world import DATASET
@@ -188,6 +192,14 @@ def kill_a_worker(nodes: Nodes, chance: random.Random) -> None:
     os.kill(chance.choice(nodes.training_pids()), signal.SIGKILL)
 
 
+def epochs_told(run: Location) -> list[int]:
+    """Return the epochs whose loss a run's event file tells, as TensorBoard reads it."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / EVENTS).write_bytes((run / EVENTS).read())
+        read = EventAccumulator(folder).Reload()
+        return [event.step for event in read.Scalars("loss/total")]
+
+
 def unreadable(root: Root) -> list[str]:
     """Return all files on a root that no reader can make sense of, or has no use for."""
     files = {file.path for file in root.place.files()}
@@ -203,6 +215,13 @@ def unreadable(root: Root) -> list[str]:
         if artifact.manifest.kind == "bundle":
             assert artifact.version in (place / CARD).read().decode()
             good.add(within + CARD)
+    for path in (path for path in files if path.endswith(f"/{PAGE}")):
+        run = root.place / path.removesuffix(f"/{PAGE}")
+        summary = read_summary(run)
+        assert summary is not None
+        assert page(summary) == (run / PAGE).read().decode()
+        assert epochs_told(run) == list(range(1, summary.epochs + 1))
+        good |= {path, path.replace(PAGE, EVENTS)}
     for path in good:
         if path.endswith(".json"):
             json.loads((root.place / path).read())

@@ -86,7 +86,7 @@ def test_the_demo_goes_the_whole_way_and_the_second_time_does_nothing_again(tmp_
     command = fitted(f"cirray demo --root {shlex.quote(str(tmp_path / 'demo'))}") + " --json"
     first = json.loads(shell(command, tmp_path))
     report = (tmp_path / "demo" / "report.html").read_text()
-    assert report.count('<section class="question">') == 3
+    assert report.count('<section class="case">') == 3
     assert "<svg" in report
     assert json.loads((tmp_path / "demo" / "summary.json").read_text())["recalls"] == first["recalls"]
     assert set(first["recalls"]) == {"tirg-last-conv", "image-only", "text-only"}

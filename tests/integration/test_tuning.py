@@ -128,7 +128,8 @@ def test_trials_that_lag_are_stopped_and_the_others_leave_a_bundle(killed: Kille
     ended = {row["number"]: row for row in killed.summary["trials"]}
     kinds = [row["ended"] for row in ended.values()]
     assert set(kinds) == {"finished", "stopped"}
-    assert ended[0]["defaults"]
+    # Of two trials that are proposed together either may start first, and be number 0.
+    assert [row["number"] for row in ended.values() if row["defaults"]] in ([0], [1])
     for row in ended.values():
         assert (row["epochs"] == EPOCHS) == (row["ended"] == "finished") == bool(row["model"])
     best = killed.summary["best"]
@@ -172,7 +173,7 @@ def test_another_sweep_takes_over_what_this_one_trained(killed: Killed) -> None:
     other = command(killed.root, killed.space, "--metric", "R@5", "--seed", "0", trials=1)
     found = subprocess.run(other, env=environment(), stdout=subprocess.PIPE, check=True)
     (row,) = json.loads(found.stdout)["trials"]
-    (same,) = [row for row in killed.summary["trials"] if row["number"] == 0]
+    (same,) = [row for row in killed.summary["trials"] if row["defaults"]]
     if same["ended"] == "finished":
         assert (row["ended"], row["model"]) == ("finished", same["model"])
         now = modified(killed.root.place)

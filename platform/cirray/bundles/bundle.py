@@ -21,8 +21,8 @@ from cirray.datasets.pictures import Pixels, decode, to_pixels
 from cirray.datasets.schema import has_words
 from cirray.encoders import Vocabulary, no_initial_weights
 from cirray.errors import ArtifactError, CirrayError, ConfigError, QueryError
-from cirray.evaluation.exact import Floats
 from cirray.evaluation.scores import Scorer
+from cirray.exact import Floats
 from cirray.storage import Artifact, Location
 
 BATCH = 256

@@ -13,7 +13,7 @@ from cirray.bundles.bundle import Bundle
 from cirray.datasets.pictures import Pixels
 from cirray.datasets.schema import has_words
 from cirray.errors import ConfigError, QueryError
-from cirray.evaluation.exact import Floats
+from cirray.exact import Floats
 
 COLUMNS = 4
 """Pictures in a row of the grid."""

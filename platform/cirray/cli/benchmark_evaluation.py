@@ -14,10 +14,10 @@ from cirray.cli.benchmark import Measurement, Results
 from cirray.cli.memory import PeakMemory
 from cirray.config import Config
 from cirray.evaluation import RankingTask, rank
-from cirray.evaluation.exact import Floats, Ints
 from cirray.evaluation.outcomes import HITS
 from cirray.evaluation.ranking import BLOCK
 from cirray.evaluation.sieve import TILE
+from cirray.exact import Floats, Ints
 
 CUTOFFS = (1, 5, 10, 50)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import DataError
-from cirray.evaluation.exact import Ints
+from cirray.exact import Ints
 
 Candidates = Literal["split", "all"]
 """The labels of the split's pictures alone (the closed world), or those of all splits' pictures (the open world)."""

@@ -12,7 +12,7 @@ import pyarrow as pa
 from cirray.datasets.prepared import PreparedDataset
 from cirray.evaluation.album import Album, Shown
 from cirray.evaluation.comparison import changed_queries
-from cirray.evaluation.exact import Ints
+from cirray.exact import Ints
 
 CASES = 6
 """Queries in a section."""

@@ -7,10 +7,10 @@ import pyarrow as pa
 
 from cirray.config import Config
 from cirray.errors import MismatchError
-from cirray.evaluation.exact import Doubles, Ints
 from cirray.evaluation.intervals import bootstrap_intervals
 from cirray.evaluation.outcomes import groups_of, mean_metrics, metrics_of, outcome_values
 from cirray.evaluation.protocol import Protocol
+from cirray.exact import Doubles, Ints
 
 
 class McNemar(Config):

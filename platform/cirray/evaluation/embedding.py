@@ -9,11 +9,11 @@ import numpy as np
 
 from cirray.datasets.pixels import PixelSource
 from cirray.evaluation.candidates import Classes
-from cirray.evaluation.exact import Floats, Ints
 from cirray.evaluation.model import RetrievalModel
 from cirray.evaluation.queries import QuerySet
 from cirray.evaluation.ranking import BLOCK_OF_PAIRS, RankingTask
 from cirray.evaluation.scores import Scorer
+from cirray.exact import Floats, Ints
 
 BATCH = 512
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from cirray.config import Config
 from cirray.errors import ConfigError
-from cirray.evaluation.exact import Doubles, Ints
+from cirray.exact import Doubles, Ints
 
 CONFIDENCE = 0.95
 

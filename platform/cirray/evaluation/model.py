@@ -7,8 +7,8 @@ from typing import Protocol
 
 from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
-from cirray.evaluation.exact import Floats
 from cirray.evaluation.scores import Scorer
+from cirray.exact import Floats
 
 
 class RetrievalModel(Protocol):

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from cirray.evaluation.exact import Doubles, Ints
 from cirray.evaluation.protocol import Protocol
 from cirray.evaluation.ranking import NEVER, NOTHING, Ranking
 from cirray.evaluation.recall import recalled_at
+from cirray.exact import Doubles, Ints
 
 Metrics = dict[str, float]
 

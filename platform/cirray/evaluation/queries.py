@@ -13,8 +13,8 @@ import numpy.typing as npt
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.schema import joined
 from cirray.errors import DataError
-from cirray.evaluation.exact import Ints
 from cirray.evaluation.protocol import Protocol
+from cirray.exact import Ints
 
 
 @dataclass(frozen=True)

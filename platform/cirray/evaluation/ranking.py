@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cirray.evaluation.exact import Doubles, Floats, Ints
 from cirray.evaluation.scores import Gallery, GivenScores, ProductScores, Scorer, Scores
 from cirray.evaluation.sieve import Sifted, sift
+from cirray.exact import Doubles, Floats, Ints
 
 BLOCK = 2048
 """Queries ranked at once."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cirray.evaluation.exact import Doubles, Ints
+from cirray.exact import Doubles, Ints
 
 
 def recalled_at(ranks: Ints, cutoffs: Iterable[int], name: str = "R") -> dict[str, Doubles]:

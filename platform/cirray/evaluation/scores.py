@@ -14,7 +14,7 @@ import xxhash
 from torch import Tensor
 
 from cirray.errors import DataError
-from cirray.evaluation.exact import Doubles, Floats, Ints, exact_pair_scores
+from cirray.exact import Doubles, Floats, Ints, exact_pair_scores
 
 Scorer = Callable[[Floats, Sequence[str], Floats], Floats]
 """From queries (Q, D), their texts, and gallery vectors (G, D) to scores (Q, G); higher is better."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from cirray.evaluation.exact import Doubles, Ints
 from cirray.evaluation.scores import Scores
+from cirray.exact import Doubles, Ints
 
 TILE = 4096
 """Items scored at once on a CPU: with 2,048 queries, 32 MB of scores."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from cirray.errors import ArtifactError, MismatchError, QueryError
-from cirray.evaluation.exact import exact_scores
+from cirray.exact import exact_scores
 from cirray.index.embedder import Vectors
 from cirray.index.scoring import describe_flaw, score_margin
 from cirray.storage import table_bytes, table_from

@@ -14,9 +14,9 @@ from cirray.errors import ConfigError
 from cirray.evaluation import Protocol, RetrievalModel, rank
 from cirray.evaluation.cases import CASES, Section, evaluation_sections
 from cirray.evaluation.embedding import Embedder, batches_of_sets
-from cirray.evaluation.exact import Ints
 from cirray.evaluation.outcomes import HITS, tabulate
 from cirray.evaluation.queries import Query, QuerySet, query_sets
+from cirray.exact import Ints
 
 GALLERY = 1000
 """Pictures among which a query looks for its target, at most."""

@@ -18,7 +18,7 @@ from cirray.datasets.pictures import Pixels
 from cirray.encoders import Vocabulary
 from cirray.errors import ConfigError
 from cirray.evaluation import Protocol, Scorer, evaluate, protocol_of, protocols
-from cirray.evaluation.exact import Floats
+from cirray.exact import Floats
 from cirray.recipes import ValidationConfig
 from cirray.training.world import World
 

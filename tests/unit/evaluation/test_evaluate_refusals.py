@@ -12,8 +12,8 @@ from cirray.datasets.fitting import Fit
 from cirray.datasets.pictures import Pixels
 from cirray.errors import ArtifactError, ConfigError, DataError
 from cirray.evaluation import evaluate, protocols
-from cirray.evaluation.exact import Floats
 from cirray.evaluation.scores import Scorer
+from cirray.exact import Floats
 from cirray.storage import Artifact, FileEntry, Root, put_file, table_bytes
 from tests.service_world import put_world
 

@@ -18,7 +18,7 @@ from cirray.datasets import ITEMS, Pixels, PreparedDataset, triplets_table
 from cirray.datasets.fitting import Fit
 from cirray.errors import DataError
 from cirray.evaluation import Protocol, average_precisions_at, evaluate, protocol_of, protocols
-from cirray.evaluation.exact import Floats
+from cirray.exact import Floats
 from cirray.storage import Location, Manifest, commit, put_file, table_bytes
 
 CATEGORIES = ("dress", "shirt")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cirray.errors import DataError
 from cirray.evaluation import NEVER, RankingTask, answer_ranks, rank, ranking, recalled_at, sieve
-from cirray.evaluation.exact import Floats, Ints, exact_scores
+from cirray.exact import Floats, Ints, exact_scores
 
 DEPTH = 7
 

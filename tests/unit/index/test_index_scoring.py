@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cirray.evaluation.exact import exact_scores
+from cirray.exact import exact_scores
 from cirray.index.scoring import describe_flaw, score_margin
 
 
