@@ -22,7 +22,7 @@ from cirray.bundles.model_card import CARD
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location, Root
 from cirray.storage.artifact import MANIFEST
-from cirray.storage.leftovers import Leftovers, find_leftovers
+from cirray.storage.leftovers import find_leftovers
 from cirray.tracking.page import PAGE, page, read_summary
 from cirray.tracking.tensorboard import EVENTS
 from cirray.training import Scaling
@@ -225,5 +225,6 @@ def unreadable(root: Root) -> list[str]:
     for path in good:
         if path.endswith(".json"):
             json.loads((root.place / path).read())
-    assert find_leftovers(root, older_than_s=-60) == Leftovers((), ())
+    left = find_leftovers(root, older_than_s=-60)
+    assert (left.files, left.uploads) == ((), ())
     return sorted(files - good)

@@ -55,7 +55,7 @@ class Killed:
         space: file of its dials.
         before: its trials when the driver was dead.
         files: of runs, models and outcomes then, with the time of each.
-    groups: placement groups that there were then.
+    jobs: of Ray, whose placement groups there were then.
         summary: of the second driver.
     """
 
@@ -63,7 +63,7 @@ class Killed:
     space: Path
     before: list[Trial]
     files: dict[str, int]
-    groups: set[str]
+    jobs: set[str]
     summary: dict[str, Any]
 
 
@@ -92,11 +92,16 @@ def killed(css_root: str, bucket: str, tmp_path_factory: pytest.TempPathFactory)
         driver.communicate()
     assert driver.returncode == -signal.SIGKILL
     (ledger,) = ledgers(root)
-    before, files, groups = ledger.trials(), modified(root.place), set(ray.util.placement_group_table())
+    before, files, jobs = ledger.trials(), modified(root.place), set(map(job_of, ray.util.placement_group_table()))
     assert 0 < sum(trial.outcome is not None for trial in before) < TRIALS
 
     second = subprocess.run(command(root, space), env=environment(), stdout=subprocess.PIPE, check=True)
-    return Killed(root, space, before, files, groups, json.loads(second.stdout))
+    return Killed(root, space, before, files, jobs, json.loads(second.stdout))
+
+
+def job_of(group: str) -> str:
+    """Return the id of Ray's job, with which the id of a placement group ends."""
+    return group[-ray.JobID.size() * 2 :]
 
 
 def ledgers(root: Root) -> list[Ledger]:
@@ -151,7 +156,7 @@ def test_stopped_trials_give_back_what_their_workers_held(killed: Killed) -> Non
     while left := [
         group
         for name, group in ray.util.placement_group_table().items()
-        if name not in killed.groups and group["state"] != "REMOVED"
+        if job_of(name) not in killed.jobs and group["state"] != "REMOVED"
     ]:
         assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.2)  # groups are removed behind one's back
