@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 import ray
+from ray.util.placement_group import placement_group
 
 from cirray.bundles import Bundle
 from cirray.errors import ArtifactError
 from cirray.storage import Artifact, Location, Root
+from cirray.tuning.holding import giving_back
 from cirray.tuning.ledger import Ledger, Trial
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -160,6 +162,23 @@ def test_stopped_trials_give_back_what_their_workers_held(killed: Killed) -> Non
     ]:
         assert time.monotonic() < deadline, f"still there: {left}"
         time.sleep(0.2)  # groups are removed behind one's back
+
+
+def test_what_was_held_before_a_sweep_is_not_given_back_after_it(ray_session: None) -> None:
+    class Controller:
+        def ask_for_workers(self) -> str:
+            group = placement_group([{"CPU": 0.1}])
+            ray.get(group.ready())
+            return str(group.id.hex())
+
+    own = placement_group([{"CPU": 0.1}])
+    with giving_back():
+        controller: Any = ray.remote(num_cpus=0)(Controller).remote()
+        asked = ray.get(controller.ask_for_workers.remote())
+        ray.kill(controller)
+    groups = ray.util.placement_group_table()
+    assert (groups[asked]["state"], groups[own.id.hex()]["state"]) == ("REMOVED", "CREATED")
+    ray.util.remove_placement_group(own)
 
 
 def test_a_finished_sweep_is_told_again_without_ray(killed: Killed) -> None:

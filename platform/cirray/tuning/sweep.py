@@ -21,6 +21,7 @@ from cirray.training.checks import check_run
 from cirray.training.data import make_sampler
 from cirray.training.distributed import LEASE
 from cirray.training.worker import Claim
+from cirray.tuning.holding import giving_back
 from cirray.tuning.ledger import Ledger, Trial
 from cirray.tuning.plan import DRIVER_CPUS, Measuring, Room, SweepConfig, judging_split, room_for
 from cirray.tuning.search import scheduler, searcher
@@ -142,7 +143,8 @@ def _search(job: Job, dataset: PreparedDataset, claim: Claim, told: Told) -> Non
         name = f"sweep--{job.config.name.replace('/', '--')}-{job.ledger.path.rsplit('/', 1)[-1]}"
         notes = Root(job.root).runs() / name
         notes.delete()
-        _tuner(name, replace(job, cpus=room.cpus), room, trials, watch).fit()
+        with giving_back():
+            _tuner(name, replace(job, cpus=room.cpus), room, trials, watch).fit()
         notes.delete()
     # What broke may have ended meanwhile as another trial, which had come upon the same values.
     broken = [reason for run, reason in watch.broken.items() if Ledger(job.ledger).outcome(run) is None]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import ray
 from ray import tune
-from ray.util import remove_placement_group
-from ray.util.placement_group import PlacementGroup
 
 from cirray.datasets import PreparedDataset
 from cirray.storage import Root
 from cirray.training.asides import GROUP
+from cirray.tuning.holding import give_back
 from cirray.tuning.ledger import Begun, Ledger, Outcome, RunDetails, Trial, record_run
 from cirray.tuning.search import EPOCH, settled
 from cirray.tuning.trial import HISTORY, Job
@@ -104,7 +102,7 @@ class Watch(tune.Callback):
 
     def _end(self, trial: Any) -> None:
         if group := self._groups.pop(trial.trial_id, None):
-            _give_back(group)
+            give_back(group)
         self._ended += 1
         self._tell()
 
@@ -117,12 +115,3 @@ def _last_scores(trials: list[Trial], metric: str) -> Iterator[float]:
     for trial in trials:
         if trial.outcome is not None and trial.outcome.history:
             yield trial.outcome.history[-1][metric]
-
-
-def _give_back(group: str) -> None:
-    """Free what the workers of a stopped run hold, so that the next trial can have it.
-
-    Ray Train leaves that to an actor that must reach the dashboard, and else holds it until the driver ends. What is
-    freed already may be freed again.
-    """
-    remove_placement_group(PlacementGroup(ray.PlacementGroupID(bytes.fromhex(group))))
