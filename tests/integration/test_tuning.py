@@ -23,7 +23,7 @@ from cirray.storage import Artifact, Location, Root
 from cirray.tuning.holding import giving_back
 from cirray.tuning.ledger import Ledger, Trial
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 RECIPE = "css-2d/tirg-last-fc"
 TRIALS, EPOCHS = 6, 3
