@@ -224,9 +224,8 @@ def test_killed_at_any_moment_a_rerun_ends_with_the_same_bytes(case: Case, tmp_p
         _files(version, "rejects.*"),
         _files(version, "manifest.json"),
     ]
-    command = [sys.executable, "-m", "cirray.cli.app", "prepare", "css-2d", "--root", str(root), "--name", "toy"]
+    command = [sys.executable, "-m", "cirray", "prepare", "css-2d", "--root", str(root), "--name", "toy"]
     command += ["--source", case.source.path, *(part for setting in SETTINGS for part in ("--set", setting))]
-    command[1:3] = ["-c", "from cirray.cli.app import main; main()"]
     environment = {**os.environ, "RAY_ADDRESS": ray.get_runtime_context().gcs_address}
     for reached in moments:
         with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
@@ -260,7 +259,7 @@ def test_pictures_that_kill_workers_are_rejected_and_named(tmp_path: Path) -> No
     path = os.pathsep.join([deadly_path(tmp_path / "deadly"), *filter(None, sys.path)])
     environment = {**os.environ, "PYTHONPATH": path}
     environment.pop("RAY_ADDRESS", None)
-    command = [sys.executable, "-c", "from cirray.cli.app import main; main()", *arguments]
+    command = [sys.executable, "-m", "cirray", *arguments]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout)

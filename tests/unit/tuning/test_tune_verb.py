@@ -74,17 +74,18 @@ def test_it_says_at_once_what_does_not_fit(
     assert not (root / "sweeps").exists()
 
 
-def tune(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return why a sweep that everything fits but Ray was refused."""
-    assert run(["tune", RECIPE, *FITS, "--hold-out", "0.5", "--root", str(root)]) == 2
-    return capsys.readouterr().err
+def tune(root: Path) -> str:
+    """Return why a sweep that everything fits but Ray was refused, by a process that has no Ray from other tests."""
+    asked = [sys.executable, "-m", "cirray", "tune", RECIPE, *FITS, "--hold-out", "0.5", "--root", str(root)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    refused = subprocess.run(asked, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    assert refused.returncode == 2
+    return refused.stderr
 
 
-def test_a_root_that_cannot_be_written_is_told_before_ray_is_asked(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_root_that_cannot_be_written_is_told_before_ray_is_asked(root: Path) -> None:
     (root / "sweeps").write_bytes(b"a file where a folder should be")
-    assert "Check that the path is right and that you may use it" in tune(root, capsys)
+    assert "Check that the path is right and that you may use it" in tune(root)
 
 
 HOLD = """
@@ -97,10 +98,8 @@ with lease(Location.parse(sys.argv[1])):
 """
 
 
-def test_a_second_driver_hears_of_the_first_and_takes_over_when_that_has_died(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in tune(root, capsys)
+def test_a_second_driver_hears_of_the_first_and_takes_over_when_that_has_died(root: Path) -> None:
+    assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in tune(root)
     (file,) = (root / "sweeps").rglob("lease.json")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
@@ -108,8 +107,8 @@ def test_a_second_driver_hears_of_the_first_and_takes_over_when_that_has_died(
     ) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == b"held\n"
-        assert f"held by process {first.pid} of" in (told := tune(root, capsys))
+        assert f"held by process {first.pid} of" in (told := tune(root))
         assert "is alive" in told
         assert "RAY_ADDRESS" not in told
         first.kill()
-    assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in tune(root, capsys)
+    assert "RAY_ADDRESS=127.0.0.1:1 does not answer" in tune(root)
