@@ -19,6 +19,7 @@ from ray.cluster_utils import Cluster
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cirray.bundles.model_card import CARD
+from cirray.cli.benchmark_conditions import environment
 from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location, Root
 from cirray.storage.artifact import MANIFEST
@@ -121,15 +122,8 @@ def quick_to_notice() -> Iterator[None]:
         "RAY_health_check_timeout_ms": "10000",
         "RAY_health_check_failure_threshold": "5",
     }
-    before = {name: os.environ.get(name) for name in patience}
-    os.environ.update(patience)
-    try:
+    with environment(**patience):
         yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 class Driver:

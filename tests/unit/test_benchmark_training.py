@@ -26,26 +26,16 @@ from cirray.config import override
 from cirray.datasets import PixelCache
 from cirray.encoders import Vocabulary
 from cirray.errors import ConfigError, UnknownNameError
-from cirray.recipes import RunConfig, recipes
+from cirray.recipes import RunConfig
 from cirray.training.data import TrainingData
+from tests.small_runs import small_run
 
 TRIPLETS, ITEMS, STEPS = 48, 20, 3
 VOCABULARY = Vocabulary(tokenizer="tirg", words=("a", "b", "c", "d", "e"))
 
 
 def config(*assignments: str) -> RunConfig:
-    small = (
-        "model.preprocessing.height=16",
-        "model.preprocessing.width=16",
-        "model.image_encoder.widths=[4, 6]",
-        "model.image_encoder.strides=[2, 2]",
-        "model.text_encoder.word_dim=4",
-        "model.text_encoder.dim=4",
-        "model.composer.dim=8",
-        "training.batch_size=16",
-        "training.epochs=2",
-    )
-    return override(recipes["css-2d/tirg-last-conv"](), [*small, *assignments])
+    return small_run("training.epochs=2", *assignments)
 
 
 def data(run: RunConfig) -> TrainingData:

@@ -15,14 +15,13 @@ from torch.distributed import FileStore  # type: ignore[attr-defined]  # torch d
 from torch.multiprocessing.spawn import spawn
 
 from cirray.batches import Items, Pool, samplers
-from cirray.config import override
 from cirray.datasets import PixelCache
 from cirray.encoders import Vocabulary
 from cirray.objectives import LossValue
 from cirray.objectives.sac_consistency import SacConsistencyConfig
 from cirray.objectives.sac_discriminator import SacDiscriminator, SacDiscriminatorConfig
 from cirray.objectives.sac_triplet import SacTripletConfig
-from cirray.recipes import RunConfig, recipes
+from cirray.recipes import RunConfig
 from cirray.storage import Artifact, Location
 from cirray.training.checkpoint import KIND, load_checkpoint
 from cirray.training.data import TrainingData
@@ -31,6 +30,7 @@ from cirray.training.progress import Progress
 from cirray.training.trainee import Trainee
 from tests.checkpoints import saved
 from tests.small_models import fixed_view, small_retriever
+from tests.small_runs import small_run
 
 ROWS, DIM, WORKERS, RATE, MOMENTUM = 6, 8, 2, 0.1, 0.5
 
@@ -207,25 +207,14 @@ VOCABULARY = Vocabulary(tokenizer="tirg", words=("a", "b", "c", "d", "e"))
 
 
 def config(seed: int = 0) -> RunConfig:
-    small = (
-        "model.preprocessing.height=16",
-        "model.preprocessing.width=16",
-        "model.image_encoder.widths=[4, 6]",
-        "model.image_encoder.strides=[2, 2]",
-        "model.text_encoder.word_dim=4",
-        "model.text_encoder.dim=4",
-        "model.composer={name: sac, dim: 8}",
-        "training.batch_size=16",
-        "training.epochs=2",
-        "training.checkpoint_every_steps=1",
-        f"seed={seed}",
-    )
+    sac = "model.composer={name: sac, dim: 8}"
+    run = small_run(sac, "training.epochs=2", "training.checkpoint_every_steps=1", f"seed={seed}")
     objective = {
         "triplet": SacTripletConfig(),
         "adversarial": SacDiscriminatorConfig(weight=0.6, hidden=(6, 4), learning_rate=0.05, momentum=0.9),
         "consistency": SacConsistencyConfig(weight=0.1),
     }
-    return override(recipes["css-2d/tirg-last-conv"](), small).model_copy(update={"objective": objective})
+    return run.model_copy(update={"objective": objective})
 
 
 def data(run: RunConfig) -> TrainingData:

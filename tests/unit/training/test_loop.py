@@ -15,7 +15,7 @@ from cirray.datasets import PixelCache
 from cirray.encoders import Vocabulary
 from cirray.errors import ConfigError, TrainingError
 from cirray.objectives import LossValue, Objective, View
-from cirray.recipes import RunConfig, recipes
+from cirray.recipes import RunConfig
 from cirray.storage import Artifact
 from cirray.training.checkpoint import load_checkpoint, load_weights
 from cirray.training.data import TrainingData
@@ -25,24 +25,14 @@ from cirray.training.randomness import step_seed
 from cirray.training.trainee import Trainee
 from cirray.training.world import World
 from tests.checkpoints import saved
+from tests.small_runs import small_run
 
 TRIPLETS, ITEMS, STEPS = 48, 20, 3
 WORDS = ("a", "b", "c", "d", "e")
 
 
 def config(*assignments: str, recipe: str = "css-2d/tirg-last-conv") -> RunConfig:
-    small = (
-        "model.preprocessing.height=16",
-        "model.preprocessing.width=16",
-        "model.image_encoder.widths=[4, 6]",
-        "model.image_encoder.strides=[2, 2]",
-        "model.text_encoder.word_dim=4",
-        "model.text_encoder.dim=4",
-        "model.composer.dim=8",
-        "training.batch_size=16",
-        "training.epochs=3",
-    )
-    return override(recipes[recipe](), [*small, *assignments])
+    return small_run("training.epochs=3", *assignments, recipe=recipe)
 
 
 def data(run: RunConfig) -> TrainingData:

@@ -10,7 +10,6 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from cirray.batches import Items, Pool, samplers
-from cirray.config import override
 from cirray.datasets import PixelCache
 from cirray.encoders import Vocabulary
 from cirray.objectives.batch_classification import BatchClassificationConfig
@@ -19,26 +18,20 @@ from cirray.objectives.sac_triplet import SacTripletConfig
 from cirray.objectives.sampled_classification import SampledClassificationConfig
 from cirray.objectives.soft_triplet import SoftTripletConfig
 from cirray.objectives.text_reconstruction import TextReconstructionConfig
-from cirray.recipes import RunConfig, recipes
+from cirray.recipes import RunConfig
 from cirray.training.data import TrainingData
 from cirray.training.loop import fit
 from cirray.training.trainee import Trainee
 from cirray.training.world import CPU, World
+from tests.small_runs import small_run
 from tests.workers import run_workers
 
 TRIPLETS, ITEMS, STEPS = 48, 20, 3
 WORDS = tuple("abcde")
 VOCABULARY = Vocabulary(tokenizer="tirg", words=WORDS)
 AUGMENTATIONS = "[{name: random-crop, padding: 2}, {name: horizontal-flip, which: both}, {name: colour-jitter}]"
-SMALL = (
-    "model.preprocessing.height=16",
-    "model.preprocessing.width=16",
-    "model.image_encoder.widths=[4, 6]",
-    "model.image_encoder.strides=[2, 2]",
-    "model.text_encoder.word_dim=4",
-    "model.text_encoder.dim=4",
+SETTINGS = (
     "model.text_encoder.dropout=0.3",
-    "training.batch_size=16",
     "training.epochs=3",
     "training.optimizer=sgd",
     "training.learning_rate=0.1",
@@ -54,7 +47,7 @@ def tirg(*assignments: str) -> RunConfig:
         "triplet": SoftTripletConfig(negatives="sampled"),
         "text": TextReconstructionConfig(weight=0.1),
     }
-    run = override(recipes["css-2d/tirg-last-conv"](), [*SMALL, "model.composer.dim=8", *assignments])
+    run = small_run(*SETTINGS, *assignments)
     return run.model_copy(update={"objective": objective})
 
 
@@ -63,7 +56,7 @@ def sac() -> RunConfig:
         "triplet": SacTripletConfig(),
         "adversarial": SacDiscriminatorConfig(weight=0.6, hidden=(6, 4), learning_rate=0.05, momentum=0.9),
     }
-    run = override(recipes["css-2d/tirg-last-conv"](), [*SMALL, "model.composer={name: sac, dim: 8}"])
+    run = small_run(*SETTINGS, "model.composer={name: sac, dim: 8}")
     return run.model_copy(update={"objective": objective})
 
 
