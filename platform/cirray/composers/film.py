@@ -9,8 +9,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from cirray.composers.composer import Composer, Paper, VectorConfig, composers
-from cirray.composers.coordinates import with_coordinates
 from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
+from cirray.encoders.coordinates import with_coordinates
 
 
 class FilmConfig(VectorConfig):

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cirray.composers.composer import Composer, Paper, VectorConfig, composers
-from cirray.composers.coordinates import with_coordinates
 from cirray.encoders import ImageFeatures, ImageShape, TextFeatures, TextShape
+from cirray.encoders.coordinates import with_coordinates
 
 VALUES_AT_ONCE = 2**24
 """Values of a layer over pairs that are held in memory at a time; 64 MiB in single precision."""

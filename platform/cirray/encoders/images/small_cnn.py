@@ -9,6 +9,7 @@ from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from cirray.config import Choice
+from cirray.encoders.coordinates import with_coordinates
 from cirray.encoders.features import ImageFeatures
 from cirray.encoders.image_encoder import ImageEncoder, image_encoders
 
@@ -19,11 +20,14 @@ class SmallCnnConfig(Choice):
     Attributes:
         widths: channels after each block.
         strides: by how much each block divides height and width.
+        coordinates: whether each block also sees where in its map it is (CoordConv, Liu et al., "An Intriguing
+            Failing of Convolutional Neural Networks and the CoordConv Solution", NeurIPS 2018).
     """
 
     name: Literal["small-cnn"] = "small-cnn"
     widths: tuple[PositiveInt, ...] = (32, 48, 48)
     strides: tuple[PositiveInt, ...] = (4, 2, 1)
+    coordinates: bool = False
 
     @model_validator(mode="after")
     def _one_stride_a_block(self) -> SmallCnnConfig:
@@ -44,16 +48,18 @@ class SmallCnn(ImageEncoder):
 
     def __init__(self, config: SmallCnnConfig) -> None:
         super().__init__()
-        inputs = (3, *config.widths[:-1])
+        extra = 2 if config.coordinates else 0
+        inputs = [channels + extra for channels in (3, *config.widths[:-1])]
         blocks = zip(inputs, config.widths, config.strides, strict=True)
         self.blocks = nn.ModuleList(_block(before, after, stride) for before, after, stride in blocks)
         self.stride = math.prod(config.strides)
+        self.coordinates = config.coordinates
 
     def forward(self, images: Tensor) -> ImageFeatures:
         """Return the features of `images` (B, 3, H, W)."""
         maps = []
         for block in self.blocks:
-            images = cast(Tensor, block(images))
+            images = cast(Tensor, block(with_coordinates(images) if self.coordinates else images))
             maps.append(images)
         return ImageFeatures(tuple(maps), images.mean(dim=(2, 3)))
 
