@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cirray.index.embedder import Vectors
-from cirray.index.flat_search import EXTRA, search_flat, selector_of
+from cirray.index.flat_search import EXTRA, search_flat
 from cirray.index.kinds import Dials, IndexKind, kinds
+from cirray.index.kinds.parameters import selector_of
 from cirray.index.ranking import Mask, Ranked, Rows, rank, scan
 
 Halves = npt.NDArray[np.float16]
@@ -69,11 +70,6 @@ class Base:
     def is_flat(self) -> bool:
         """Whether every search compares all vectors anyway."""
         return self.halves is None
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the vectors as they are stored beside the FAISS index."""
-        return 0 if self.halves is None else self.halves.nbytes
 
     def vectors(self, rows: Rows | None = None) -> Vectors:
         """Return the stored vectors of some rows, or of all, (n, D) float32."""

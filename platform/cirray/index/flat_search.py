@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
 from cirray.index.embedder import Vectors
+from cirray.index.kinds.parameters import flat_parameters, selector_of
 from cirray.index.ranking import NOTHING, Mask, Ranked, Rows, rank
 from cirray.index.scoring import score_margin
 
@@ -35,7 +35,7 @@ def search_flat(index: Any, queries: Vectors, k: int, barred: Sequence[Rows], al
     found = [NOTHING] * len(queries)
     num_allowed = int(index.ntotal if allowed is None else np.count_nonzero(allowed))
     waiting = list(range(len(queries))) if num_allowed else []
-    parameters = None if allowed is None else faiss.SearchParameters(sel=selector_of(allowed))
+    parameters = None if allowed is None else flat_parameters(selector_of(allowed))
     fetch = k + max(map(len, barred), default=0) + max(k, EXTRA)
     while waiting:
         fetch = min(fetch, num_allowed)
@@ -50,11 +50,6 @@ def search_flat(index: Any, queries: Vectors, k: int, barred: Sequence[Rows], al
                 found[query] = rank(index.reconstruct_batch, queries[query], candidates, k)
         waiting, fetch = unsettled, 4 * fetch
     return found
-
-
-def selector_of(allowed: Mask) -> Any:
-    """Return the FAISS selector of the rows that a mask allows."""
-    return faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
 
 
 def _settle(

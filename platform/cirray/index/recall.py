@@ -38,12 +38,12 @@ def exact_answers(batches: Iterable[pa.Table], dim: int, probes: Probes) -> list
 
 
 def measure_recall(shards: Sequence[Shard], probes: Probes, exact: Sequence[Sequence[Hit]]) -> float:
-    """Return recall@10: the mean share of each probe's exact hits that the merged shards find; 1 where there are none.
+    """Return recall@10: the mean share of each probe's exact hits that the merged shards find.
 
     Args:
         shards: all of them, which are searched as a request would search them.
         probes: the queries.
-        exact: the answers that should be found.
+        exact: the answers that should be found; where there are none, nothing is missed.
     """
     shares = []
     for start in range(0, len(exact), _BATCH):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -143,8 +144,8 @@ class Shard:
         """Return what is shown of these items, all of which must be in the shard."""
         rows = pa.array([bisect.bisect_left(self.item_ids, item_id) for item_id in item_ids], pa.int64())
         found = self.items.take(rows)
-        columns = [found[name].to_pylist() for name in ItemText._fields]
-        return [ItemText(*text, tuple(tags)) for *text, tags in zip(*columns, strict=True)]
+        texts = zip(*(found[name].to_pylist() for name in ItemText._fields), strict=True)
+        return [ItemText(label, caption, category, tuple(tags)) for label, caption, category, tags in texts]
 
     def search(self, queries: Vectors, k: int, exclude: Sequence[Collection[str]] | None = None) -> list[list[Hit]]:
         """Return the best `k` items for each query, by descending exact score, then by item id.
@@ -198,7 +199,7 @@ class Shard:
 
 
 def _check_ids(item_ids: Sequence[str]) -> None:
-    for before, after in zip(item_ids, item_ids[1:], strict=False):
+    for before, after in itertools.pairwise(item_ids):
         if before >= after:
             raise ArtifactError(
                 f"The items of a shard are not in the order of unique ids: {after!r} follows {before!r}.",

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,7 @@ def _composed(engine: SearchEngine, query: Query) -> ComposedQuery:
 
 
 def _ask(shop: Any, composed: ComposedQuery, number: int) -> Any:
-    query = composed.vector[None]
-    return ask_shard(number, shop.shards[number], query, composed.query.limit, [composed.exclude])[0]
+    return ask_shard(number, shop.shards[number], composed.vector[None], [composed.options])[0]
 
 
 def _png(size: tuple[int, int]) -> bytes:
@@ -115,7 +115,7 @@ def test_shards_may_answer_in_any_order_and_with_more_than_the_limit(shop: Any) 
     query = Query("green", reference_id="item-01", limit=4)
     composed = _composed(engine, query)
     outcomes = [
-        ask_shard(number, shop.shards[number], composed.vector[None], 20, [composed.exclude])[0]
+        ask_shard(number, shop.shards[number], composed.vector[None], [replace(composed.options, k=20)])[0]
         for number in (2, 0, 1)
     ]
     assert engine.assemble(composed, outcomes, 0.0).hits == engine.search(query).hits

@@ -7,6 +7,7 @@ from typing import Any
 import faiss
 
 from cirray.index.kinds.kind import Dials, IndexKind, kinds
+from cirray.index.kinds.parameters import flat_parameters
 
 
 class Flat(IndexKind):
@@ -26,7 +27,7 @@ class Flat(IndexKind):
 
     def parameters(self, dials: Dials, selector: Any) -> Any:
         """Return parameters that hold nothing but the selector."""
-        return faiss.SearchParameters(sel=selector) if selector is not None else None
+        return flat_parameters(selector)
 
 
 kinds.register("flat")(Flat())

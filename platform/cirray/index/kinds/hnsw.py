@@ -7,6 +7,7 @@ from typing import Any
 import faiss
 
 from cirray.index.kinds.kind import Dials, IndexKind, kinds
+from cirray.index.kinds.parameters import hnsw_parameters
 
 WIDEST = 4096
 """Candidates beyond which a graph search takes as long as a look at many more vectors would."""
@@ -34,7 +35,7 @@ class Hnsw(IndexKind):
 
     def parameters(self, dials: Dials, selector: Any) -> Any:
         """Return the number of candidates, and the selector."""
-        return faiss.SearchParametersHNSW(sel=selector, efSearch=dials.need("ef_search"))
+        return hnsw_parameters(selector, dials.need("ef_search"))
 
     def raised(self, dials: Dials, fixed: frozenset[str]) -> Dials | None:
         """Return the dials with twice the candidates."""

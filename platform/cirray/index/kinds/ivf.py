@@ -1,4 +1,4 @@
-"""Indexes of inverted lists: vectors divided among the nearest of `nlist` centroids, `nprobe` of which are searched."""
+"""Indexes of inverted lists: vectors go to the nearest of `nlist` centroids, and `nprobe` lists are searched."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import faiss
 
 from cirray.index.kinds.kind import Dials, IndexKind, kinds
+from cirray.index.kinds.parameters import ivf_parameters
 
 TRAINING_POINTS = 39
 """Vectors a list that FAISS wants at least for its centroid."""
@@ -40,7 +41,7 @@ class Ivf(IndexKind):
 
     def parameters(self, dials: Dials, selector: Any) -> Any:
         """Return the number of lists to search, and the selector."""
-        return faiss.SearchParametersIVF(sel=selector, nprobe=dials.need("nprobe"))
+        return ivf_parameters(selector, dials.need("nprobe"))
 
     def raised(self, dials: Dials, fixed: frozenset[str]) -> Dials | None:
         """Return the dials with twice the lists searched; once all are, with twice the candidates scored again."""
