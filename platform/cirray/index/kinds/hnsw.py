@@ -18,6 +18,7 @@ class Hnsw(IndexKind):
 
     dials = ("links", "ef_construction", "ef_search", "refine")
     width = "ef_search"
+    least_rows = 1
 
     def rule(self, rows: int, dim: int) -> Dials:
         """Return 32 links, as FAISS's guidelines have it, and widths for a recall around 0.95."""
