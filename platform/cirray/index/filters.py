@@ -183,7 +183,8 @@ def mask_of(wanted: Filter, table: pa.Table) -> Mask:
 
 def _holds(condition: Condition, table: pa.Table) -> Mask:
     """Return for each row whether the condition holds; where the field is empty it does not."""
-    column = pa.chunked_array(table[condition.field]).combine_chunks()
+    chunks = table[condition.field]
+    column = chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
     if not pa.types.is_list(column.type):
         return _each(condition, column)
     holds = np.zeros(len(column), dtype=bool)

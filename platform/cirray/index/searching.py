@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cirray.index.embedder import Vectors
-from cirray.index.filters import mask_of
 from cirray.index.options import Found, Hit, SearchOptions
 from cirray.index.plan import Plan, plan_of
 from cirray.index.ranking import Mask, Ranked, Rows
@@ -48,7 +47,7 @@ def _alike(options: Sequence[SearchOptions]) -> Iterable[list[int]]:
 def _allowed(shard: Shard, asked: SearchOptions, alive: Mask | None) -> Mask | None:
     if asked.filter is None:
         return alive
-    passing = mask_of(asked.filter, shard.items)
+    passing = shard.passing(asked.filter)
     return passing if alive is None else passing & alive
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 from cirray.errors import ArtifactError, MismatchError, QueryError
 from cirray.index.base import Base
 from cirray.index.embedder import Vectors
+from cirray.index.filters import Filter, mask_of
 from cirray.index.kinds import Dials
 from cirray.index.options import Found, Hit, SearchOptions
 from cirray.index.ranking import Mask, Rows
@@ -33,6 +34,9 @@ SHARD_ITEMS = pa.schema(
     ]
 )
 """The items of a shard, in the order of the rows of its base: by item id. Filters are put to these columns."""
+
+_MASKS = 32
+"""Filters whose rows a shard keeps, a byte a row each: people pick from few categories, again and again."""
 
 
 class ItemText(NamedTuple):
@@ -176,6 +180,24 @@ class Shard:
         """
         self._check(queries, options)
         return find(self, queries, options, alive)
+
+    def passing(self, wanted: Filter) -> Mask:
+        """Return which rows pass a filter, (N,) bool, not to be written to; those last asked for are kept.
+
+        Raises:
+            FilterError: the filter cannot be put to the items.
+        """
+        return self._masks(wanted.model_dump_json(by_alias=True, exclude_none=True))
+
+    @cached_property
+    def _masks(self) -> Callable[[str], Mask]:
+        @lru_cache(maxsize=_MASKS)
+        def mask(written: str) -> Mask:
+            passing = mask_of(Filter.model_validate_json(written), self.items)
+            passing.setflags(write=False)
+            return passing
+
+        return mask
 
     def rows_of(self, item_ids: Iterable[str]) -> Rows:
         """Return the rows of those of these items that are in the shard."""

@@ -102,7 +102,8 @@ def test_dials_are_raised_as_far_as_they_go() -> None:
     ("passing", "rows", "plan"),
     [
         (0, 10**6, "exact-scan"),
-        (20_000, 30_000, "exact-scan"),
+        (10_000, 15_000, "exact-scan"),
+        (10_001, 15_000, "ann"),
         (50_000, 10**6, "exact-scan"),
         (50_001, 10**6, "widened-ann"),
         (499_999, 10**6, "widened-ann"),

@@ -54,7 +54,7 @@ def test_sharded_search_is_one_flat_search(
     distinct = rng.normal(size=(6, 5))
     vectors = unit(distinct[rng.integers(0, 6, count)] + spread * rng.normal(size=(count, 5)))
     queries = unit(distinct[rng.integers(0, 6, 3)] + 0.1 * rng.normal(size=(3, 5)))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "item_id": f"i{number}",
             "label": "",

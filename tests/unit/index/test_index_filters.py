@@ -70,9 +70,9 @@ def _naive(condition: dict[str, Any], row: dict[str, Any]) -> bool:
 
 def _holds(condition: dict[str, Any], value: Any) -> bool:
     if "in" in condition:
-        return value in condition["in"]
+        return bool(value in condition["in"])
     bounds = condition["range"]
-    return (
+    return bool(
         value > bounds.get("gt", -99)
         and value >= bounds.get("gte", -99)
         and value < bounds.get("lt", 99)

@@ -14,7 +14,7 @@ WIDEST = 4096
 
 
 class Hnsw(IndexKind):
-    """Float32 vectors in a navigable graph: the quickest where memory allows, and the slowest to build."""
+    """Float32 vectors in a navigable graph, which takes memory for its links and long to build."""
 
     dials = ("links", "ef_construction", "ef_search", "refine")
     width = "ef_search"
