@@ -100,7 +100,7 @@ def put_index(
         files.append(put_file(place, index_file(number), shard.index_bytes()))
         files.append(put_file(place, items_file(number), shard.items_bytes(), rows=len(shard)))
     details = IndexDetails(
-        model=model, dataset=dataset, split=split, num_shards=num_shards, dim=vectors.shape[1], factory="Flat"
+        model=model, dataset=dataset, split=split, num_shards=num_shards, dim=vectors.shape[1], kind="flat"
     )
     manifest = Manifest(
         kind="index",

@@ -6,14 +6,16 @@
     ├── StorageError         a root, a folder or an object cannot be read or written
     │   └── ConflictError    somebody else changed the object in between
     ├── ArtifactError        an artifact is missing, unfinished or not what its manifest says
-    │   └── MismatchError    two artifacts do not belong together
+    │   ├── MismatchError    two artifacts do not belong together
+    │   └── LowRecallError   an index finds too few of the items that an exact search finds
     ├── PromotionError       a model does not pass the gate, or there is nothing to go back to
     ├── DataError            the source data is not what its format promises
     ├── ClusterError         the Ray cluster cannot be reached or started
     ├── TrainingError        a training run cannot start or go on
     ├── QueryError           a query cannot be answered as it was put
     │   ├── UnknownItemError
-    │   └── BadImageError
+    │   ├── BadImageError
+    │   └── FilterError      a filter names a field that is not there, or values of another type
     └── ShardsUnavailableError   no shard of the index gave an answer
 
 Each message says what was given, what is allowed, and how to mend it.
@@ -79,6 +81,12 @@ class MismatchError(ArtifactError):
     code = "index-encoder-mismatch"
 
 
+class LowRecallError(ArtifactError):
+    """An index finds too few of the items that an exact search finds."""
+
+    code = "low-recall"
+
+
 class PromotionError(CirrayError):
     """A model does not pass the gate in front of an alias, or there is none to go back to."""
 
@@ -127,6 +135,18 @@ class BadImageError(QueryError):
     def __init__(self, message: str, *, hint: str = "", reason: str = "undecodable") -> None:
         super().__init__(message, hint=hint)
         self.reason = reason
+
+
+class FilterError(QueryError):
+    """A filter cannot be put to the items.
+
+    Attributes:
+        pointer: JSON pointer within the filter, to what is wrong.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", pointer: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.pointer = pointer
 
 
 class ShardsUnavailableError(CirrayError):

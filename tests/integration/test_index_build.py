@@ -16,7 +16,7 @@ from PIL import Image
 
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import ArtifactError, MismatchError
-from cirray.index import IndexConfig, IndexVersion, Verification, build, merge, shard_of
+from cirray.index import IndexConfig, IndexVersion, Verification, build, measured, merge, shard_of
 from cirray.index.build import BuildResult, build_index
 from cirray.storage import Root, read_alias
 from tests.artifacts import put_dataset
@@ -100,6 +100,8 @@ def write_dataset(root: Root, *, with_triplets: bool = True) -> PreparedDataset:
             "item_id": f"item-{number:03d}",
             "label": f"label-{number % DISTINCT}",
             "caption": f"picture {number % DISTINCT}",
+            "category": f"category {number % 3}",
+            "attributes": [f"tag {number % 5}", "every"],
             "splits": [] if number % 7 == 0 else ["test"],
             "image": _picture(number % DISTINCT),
         }
@@ -164,6 +166,7 @@ def test_every_item_is_in_the_shard_that_its_id_says_with_its_own_text(built: Bu
             item = int(row["item_id"].removeprefix("item-"))
             assert shard_of(row["item_id"], version.num_shards) == number
             assert (row["label"], row["caption"]) == (f"label-{item % DISTINCT}", f"picture {item % DISTINCT}")
+            assert (row["category"], row["attributes"]) == (f"category {item % 3}", [f"tag {item % 5}", "every"])
 
 
 def test_the_manifest_names_what_the_index_was_made_from(built: Built) -> None:
@@ -174,6 +177,11 @@ def test_the_manifest_names_what_the_index_was_made_from(built: Built) -> None:
     assert (version.details.model, version.details.dataset) == ("colours@1", "tiny@" + "d" * 16)
     assert (version.details.split, version.dim, version.num_shards) == ("test", DIM, 3)
     assert version.details.verified_queries == 30
+    assert (version.details.kind, version.details.recall.at_10) == ("flat", 1.0)
+    assert "18 rows a shard are at most 50,000" in version.details.why
+    # A vector of 12 float32, and its share of what FAISS writes in front of them.
+    assert 4 * DIM < version.details.bytes_per_vector < 4 * DIM + 10
+    assert version.details.build_seconds > 0
     assert artifact.manifest.counts == {"items": sum(version.counts), "shards": 3}
     version.check_model("c0ffee")
     version.check_dataset(built.dataset.fingerprint)
@@ -217,7 +225,7 @@ def test_an_index_that_does_not_answer_as_a_flat_one_is_not_published(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = write_dataset(root)
-    monkeypatch.setattr(build, "verify_sharded", lambda *_: Verification(30, 29, 10, "query 4, rank 2: a, not b"))
+    monkeypatch.setattr(measured, "verify_sharded", lambda *_: Verification(30, 29, 10, "query 4, rank 2: a, not b"))
     with pytest.raises(ArtifactError, match=r"1 of 30 queries differ, such as query 4, rank 2"):
         _build(root, dataset)
     assert root.index("things").versions() == []

@@ -16,12 +16,13 @@ from cirray.composers.curling_net import CurlingNetConfig
 from cirray.encoders import Preprocessing, Vocabulary
 from cirray.encoders.images.small_cnn import SmallCnnConfig
 from cirray.encoders.texts.lstm import LstmConfig
-from cirray.errors import ArtifactError, ConfigError
+from cirray.errors import ArtifactError, ConfigError, LowRecallError
 from cirray.evaluation import evaluation
+from cirray.index.build import BuildResult
 from cirray.recipes import recipes
-from cirray.storage import Root
+from cirray.storage import Artifact, Root
 from cirray.training import Scaling, run_fingerprint
-from tests.service_world import DATASET, MODEL, make_root
+from tests.service_world import DATASET, INDEX, MODEL, make_root
 
 DISPLAY = Display.stderr()
 RECIPE = "css-2d/tirg-last-conv"
@@ -130,3 +131,31 @@ def test_settings_that_give_no_model_are_refused_before_a_worker_starts(
 def test_too_many_shards_are_refused_as_a_setting(root: Root) -> None:
     with pytest.raises(ConfigError, match=r"num_shards.*1024.*2000"):
         build_index(root, MODEL, None, "test", "x", 2000, (), DISPLAY)
+
+
+def _as_built(monkeypatch: pytest.MonkeyPatch, artifact: Artifact, *, live: bool) -> None:
+    monkeypatch.setattr("cirray.index.build.build_index", lambda *_, **__: BuildResult(artifact, True, live))
+
+
+def test_the_summary_of_an_index_tells_what_it_is_and_what_it_finds(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _as_built(monkeypatch, root.index(INDEX).open(), live=True)
+    summary = build_index(root, MODEL, None, "test", INDEX, 2, (), DISPLAY)
+    assert (summary["kind"], summary["dials"], summary["recall_at_10"]) == ("flat", {}, 1.0)
+    assert {"why", "bytes_per_vector", "build_seconds", "recall_queries", "verified_queries"} <= summary.keys()
+
+
+def test_an_index_that_did_not_go_live_is_an_error_of_the_verb(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = root.index(INDEX).open()
+    recall = {"at_10": 0.7, "queries": 10, "asked": "composed", "least": 0.95}
+    details = {**flat.manifest.details, "kind": "hnsw", "dials": {"ef_search": 16}, "recall": recall}
+    low = Artifact(flat.place, flat.manifest.model_copy(update={"details": details}))
+    _as_built(monkeypatch, low, live=False)
+    with pytest.raises(LowRecallError, match=r"finds 0\.7000 .*kind hnsw \(ef_search 16\).*dials\.ef_search="):
+        build_index(root, MODEL, None, "test", INDEX, 2, (), DISPLAY)
+
+
+def test_a_setting_of_an_index_is_refused_by_name(root: Root) -> None:
+    with pytest.raises(ConfigError, match=r"'flat' has no dial 'nprobe'"):
+        build_index(root, MODEL, None, "test", "x", 2, ("kind=flat", "dials.nprobe=4"), DISPLAY)

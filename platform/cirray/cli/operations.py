@@ -25,7 +25,7 @@ from cirray.config_file import parse_mapping
 from cirray.datasets import PreparedDataset, world_of, write_world
 from cirray.errors import ConfigError
 from cirray.evaluation import Protocol, evaluate, protocol_of, protocols
-from cirray.index import IndexConfig, IndexDetails
+from cirray.index import IndexConfig, IndexDetails, IndexVersion
 from cirray.prepare import PrepareConfig, prepare
 from cirray.prepare.drawing import spread
 from cirray.storage import Artifact, Location, Root
@@ -123,7 +123,11 @@ def build_index(
     assignments: Sequence[str],
     display: Display,
 ) -> Result:
-    """Embed a gallery and build a sharded index of it, by default of the dataset that the model was trained on."""
+    """Embed a gallery and build a sharded index of it, by default of the dataset that the model was trained on.
+
+    Raises:
+        LowRecallError: it was built and kept, but finds too little to go live.
+    """
     from cirray.index.build import build_index as build
 
     config = override(IndexConfig(), [f"num_shards={shards}", *assignments])
@@ -143,13 +147,23 @@ def build_index(
         )
     if not result.built:
         display.say(f"unchanged: {result.artifact.place}")
-    manifest = result.artifact.manifest
+    if not result.live:
+        # The version is kept, but whoever asked for it to be served from now on must hear that it is not.
+        IndexVersion.open(result.artifact).check_recall()
+    manifest, details = result.artifact.manifest, result.artifact.details(IndexDetails)
     return {
         "index": versioned(result.artifact),
         "uri": result.artifact.place.uri,
         "changed": result.built,
         "counts": manifest.counts,
-        "verified_queries": result.artifact.details(IndexDetails).verified_queries,
+        "kind": details.kind,
+        "why": details.why,
+        "dials": details.dials.given(),
+        "recall_at_10": round(details.recall.at_10, 4),
+        "recall_queries": details.recall.queries,
+        "bytes_per_vector": details.bytes_per_vector,
+        "build_seconds": details.build_seconds,
+        "verified_queries": details.verified_queries,
     }
 
 

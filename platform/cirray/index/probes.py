@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +23,12 @@ class Probes:
     Attributes:
         queries: (Q, D) float32, L2-normalised.
         exclude: the reference of each query.
+        asked: what the queries are: composed of references and texts, or pictures of the gallery.
     """
 
     queries: Vectors
     exclude: list[list[str]]
+    asked: Literal["composed", "gallery"]
 
 
 def make_probes(embedder: Embedder, dataset: PreparedDataset, split: str, count: int, batch_size: int) -> Probes:
@@ -37,7 +40,7 @@ def make_probes(embedder: Embedder, dataset: PreparedDataset, split: str, count:
         return _composed(embedder, dataset, split, count, batch_size)
     found = list(islice(_gallery(dataset, split), count))
     pictures = [picture for _, picture in found]
-    return Probes(embed_pictures(embedder, pictures, batch_size), [[item_id] for item_id, _ in found])
+    return Probes(embed_pictures(embedder, pictures, batch_size), [[item_id] for item_id, _ in found], "gallery")
 
 
 def _composed(embedder: Embedder, dataset: PreparedDataset, split: str, count: int, batch_size: int) -> Probes:
@@ -52,7 +55,7 @@ def _composed(embedder: Embedder, dataset: PreparedDataset, split: str, count: i
     for start in range(0, len(references), batch_size):
         batch = slice(start, start + batch_size)
         batches.append(embedder.compose([pictures[i] for i in references[batch]], texts[batch]))
-    return Probes(np.concatenate(batches), [[reference] for reference in references])
+    return Probes(np.concatenate(batches), [[reference] for reference in references], "composed")
 
 
 def _gallery(dataset: PreparedDataset, split: str) -> Iterator[tuple[str, bytes]]:

@@ -1,22 +1,27 @@
-"""One shard: a FAISS index and the items whose vectors it holds, searched exactly."""
+"""One shard: an immutable base of vectors, and the items that they belong to."""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Sequence
+import itertools
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
-import faiss
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from cirray.errors import ArtifactError, MismatchError, QueryError
-from cirray.exact import exact_scores
+from cirray.index.base import Base
 from cirray.index.embedder import Vectors
-from cirray.index.scoring import describe_flaw, score_margin
+from cirray.index.filters import Filter, mask_of
+from cirray.index.kinds import Dials
+from cirray.index.options import Found, Hit, SearchOptions
+from cirray.index.ranking import Mask, Rows
+from cirray.index.scoring import describe_flaw
+from cirray.index.searching import find
+from cirray.index.shard_files import base_from_bytes, index_bytes
 from cirray.storage import table_bytes, table_from
 
 SHARD_ITEMS = pa.schema(
@@ -24,24 +29,14 @@ SHARD_ITEMS = pa.schema(
         pa.field("item_id", pa.string(), nullable=False),
         pa.field("label", pa.string(), nullable=False),
         pa.field("caption", pa.string(), nullable=False),
+        pa.field("category", pa.string(), nullable=False),
+        pa.field("attributes", pa.list_(pa.string()), nullable=False),
     ]
 )
-"""The items of a shard, in the order of the rows of its FAISS index: by item id."""
+"""The items of a shard, in the order of the rows of its base: by item id. Filters are put to these columns."""
 
-EXTRA = 16
-"""Candidates beyond those asked for that a first search fetches, so that few ties need a second one."""
-
-
-class Hit(NamedTuple):
-    """An item that was found.
-
-    Attributes:
-        item_id: the item.
-        score: inner product with the query, which is the cosine; higher is better.
-    """
-
-    item_id: str
-    score: float
+_MASKS = 32
+"""Filters whose rows a shard keeps, a byte a row each: people pick from few categories, again and again."""
 
 
 class ItemText(NamedTuple):
@@ -49,6 +44,8 @@ class ItemText(NamedTuple):
 
     label: str
     caption: str
+    category: str = ""
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,22 +53,25 @@ class Shard:
     """A part of the gallery that can be searched.
 
     Attributes:
-        index: FAISS index of inner products.
-        items: schema `SHARD_ITEMS`; row i is row i of `index`, ids strictly ascending.
+        base: the vectors.
+        items: schema `SHARD_ITEMS`; row i is row i of `base`, ids strictly ascending.
     """
 
-    index: Any
+    base: Base
     items: pa.Table
 
     @classmethod
-    def build(cls, items: pa.Table, vectors: Vectors, dim: int, factory: str = "Flat") -> Shard:
+    def build(
+        cls, items: pa.Table, vectors: Vectors, dim: int, kind: str = "flat", dials: Dials | None = None
+    ) -> Shard:
         """Return the shard of these items, the same whatever order they come in.
 
         Args:
             items: with at least the columns of `SHARD_ITEMS`, in any order.
             vectors: (N, D) float32, L2-normalised; row i is that of item i.
             dim: D.
-            factory: FAISS factory string.
+            kind: of the index.
+            dials: of the kind, settled.
 
         Raises:
             ArtifactError: an id comes twice, or the vectors are of another size, not finite or not normalised.
@@ -81,15 +81,20 @@ class Shard:
         if flaw := describe_flaw(vectors):
             raise ArtifactError(f"A gallery vector cannot be indexed: {flaw}.", hint="Check the model.")
         order = np.argsort(np.array(items["item_id"].to_pylist(), dtype=object), kind="stable")
-        index = faiss.index_factory(dim, factory, faiss.METRIC_INNER_PRODUCT)
-        index.add(np.ascontiguousarray(vectors[order], dtype=np.float32))
-        shard = cls(index, items.select(SHARD_ITEMS.names).take(pa.array(order)).cast(SHARD_ITEMS))
-        shard._check_items()
-        return shard
+        table = items.select(SHARD_ITEMS.names).take(pa.array(order)).cast(SHARD_ITEMS).combine_chunks()
+        _check_ids(table["item_id"].to_pylist())
+        return cls(Base.build(vectors[order], kind, dials or Dials()), table)
 
     @classmethod
-    def from_bytes(cls, index: bytes, items: bytes) -> Shard:
-        """Return the shard that `index_bytes` and `items_bytes` were taken from.
+    def from_bytes(
+        cls,
+        index: bytes,
+        items: bytes,
+        halves: bytes | memoryview | None = None,
+        kind: str = "flat",
+        dials: Dials | None = None,
+    ) -> Shard:
+        """Return the shard that `index_bytes`, `items_bytes` and `halves_bytes` were taken from.
 
         FAISS checks little of what it reads: pass only bytes that were compared with their hash.
 
@@ -97,18 +102,26 @@ class Shard:
             ArtifactError: the bytes are not those of a shard.
         """
         try:
-            read = faiss.deserialize_index(np.frombuffer(index, dtype=np.uint8))
-            table = table_from(items).cast(SHARD_ITEMS)
+            base = base_from_bytes(index, halves, kind, dials or Dials())
+            table = table_from(items).cast(SHARD_ITEMS).combine_chunks()
         except (RuntimeError, pa.ArrowException, OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise ArtifactError(f"A shard cannot be read: {reason}.", hint="Build the index again.") from None
-        shard = cls(read, table)
-        shard._check_items()
+        shard = cls(base, table)
+        if table.num_rows != len(shard):
+            raise ArtifactError(
+                f"A shard has {table.num_rows} items and {len(shard)} vectors.", hint="Build the index again."
+            )
+        _check_ids(shard.item_ids)
         return shard
 
     def index_bytes(self) -> bytes:
         """Return the FAISS index as bytes."""
-        return bytes(faiss.serialize_index(self.index).tobytes())
+        return index_bytes(self.base)
+
+    def halves_bytes(self) -> bytes | None:
+        """Return the vectors as float16, row by row, little-endian; None where the index holds them itself."""
+        return None if self.base.halves is None else self.base.halves.astype("<f2", copy=False).tobytes()
 
     def items_bytes(self) -> bytes:
         """Return the items as a parquet file."""
@@ -117,10 +130,10 @@ class Shard:
     @property
     def dim(self) -> int:
         """Size D of the vectors."""
-        return int(self.index.d)
+        return self.base.dim
 
     def __len__(self) -> int:
-        return int(self.index.ntotal)
+        return len(self.base)
 
     @cached_property
     def item_ids(self) -> list[str]:
@@ -128,22 +141,18 @@ class Shard:
         return list(self.items["item_id"].to_pylist())
 
     def vectors(self) -> Vectors:
-        """Return all vectors, (N, D) float32."""
-        return np.asarray(self.index.reconstruct_n(0, len(self)), dtype=np.float32).reshape(len(self), self.dim)
+        """Return all vectors as they are stored, (N, D) float32."""
+        return self.base.vectors()
 
     def texts(self, item_ids: Sequence[str]) -> list[ItemText]:
         """Return what is shown of these items, all of which must be in the shard."""
         rows = pa.array([bisect.bisect_left(self.item_ids, item_id) for item_id in item_ids], pa.int64())
         found = self.items.take(rows)
-        return [ItemText(*text) for text in zip(*(found[c].to_pylist() for c in ItemText._fields), strict=True)]
+        texts = zip(*(found[name].to_pylist() for name in ItemText._fields), strict=True)
+        return [ItemText(label, caption, category, tuple(tags)) for label, caption, category, tags in texts]
 
     def search(self, queries: Vectors, k: int, exclude: Sequence[Collection[str]] | None = None) -> list[list[Hit]]:
         """Return the best `k` items for each query, by descending exact score, then by item id.
-
-        FAISS scores in float32, with last bits that depend on the shapes of index and batch, and breaks ties as it
-        likes. So it only proposes candidates: more and more of them, until the worst one lies so far below the
-        k-th that nothing behind it can belong to the answer. Those near or above the k-th are then scored exactly
-        and ordered. The answer hence depends on the items alone, not on how they are cut into shards.
 
         Args:
             queries: (Q, D) float32, L2-normalised.
@@ -154,51 +163,49 @@ class Shard:
             QueryError: a query is not finite or not normalised, or `k` is below 1.
             MismatchError: the queries are of another dimension than the vectors.
         """
-        self._check_queries(queries, k)
-        excluded = [self._rows_of(ids) for ids in exclude] if exclude is not None else [[]] * len(queries)
-        if len(excluded) != len(queries):
-            raise QueryError(f"{len(queries)} queries came with {len(excluded)} lists of ids to exclude.")
-        hits: list[list[Hit]] = [[] for _ in queries]
-        waiting = list(range(len(queries))) if len(self) else []
-        fetch = k + max(map(len, excluded), default=0) + max(k, EXTRA)
-        while waiting:
-            fetch = min(fetch, len(self))
-            scores, rows = self.index.search(np.ascontiguousarray(queries[waiting], dtype=np.float32), fetch)
-            unsettled = []
-            for query, query_scores, query_rows in zip(waiting, scores, rows, strict=True):
-                candidates = self._settle(query_scores, query_rows, k, excluded[query])
-                if candidates is None:
-                    unsettled.append(query)
-                else:
-                    hits[query] = self._rank(queries[query], candidates, k)
-            waiting, fetch = unsettled, 4 * fetch
-        return hits
+        lists = exclude if exclude is not None else [()] * len(queries)
+        return [found.hits for found in self.find(queries, [SearchOptions(k, ids) for ids in lists])]
 
-    def _settle(
-        self, scores: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int, excluded: list[int]
-    ) -> npt.NDArray[np.int64] | None:
-        """Return the rows among which the best `k` are for certain, or None where more must be fetched."""
-        worst, is_all = float(scores[-1]), len(rows) == len(self)
-        if excluded:
-            allowed = ~np.isin(rows, excluded)
-            scores, rows = scores[allowed], rows[allowed]
-        if len(rows) <= k:
-            # More than k and the excluded were asked for, so there are no others.
-            return rows
-        bar = float(scores[k - 1]) - score_margin(self.dim)
-        return rows[scores >= bar] if worst < bar or is_all else None
+    def find(self, queries: Vectors, options: Sequence[SearchOptions], alive: Mask | None = None) -> list[Found]:
+        """Return what is found for each query, and how.
 
-    def _rank(self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64], k: int) -> list[Hit]:
-        scores = exact_scores(self.index.reconstruct_batch(rows), query)
-        # Rows ascend with the ids, so they order equal scores as the ids would.
-        best = np.lexsort((rows, -scores))[:k]
-        return [Hit(self.item_ids[rows[i]], float(scores[i])) for i in best]
+        Args:
+            queries: (Q, D) float32, L2-normalised.
+            options: one for each query.
+            alive: (N,) rows that may be found at all; None lets all.
 
-    def _rows_of(self, item_ids: Collection[str]) -> list[int]:
+        Raises:
+            QueryError: as `search`, or a filter cannot be put to the items.
+            MismatchError: the queries are of another dimension than the vectors.
+        """
+        self._check(queries, options)
+        return find(self, queries, options, alive)
+
+    def passing(self, wanted: Filter) -> Mask:
+        """Return which rows pass a filter, (N,) bool, not to be written to; those last asked for are kept.
+
+        Raises:
+            FilterError: the filter cannot be put to the items.
+        """
+        return self._masks(wanted.model_dump_json(by_alias=True, exclude_none=True))
+
+    @cached_property
+    def _masks(self) -> Callable[[str], Mask]:
+        @lru_cache(maxsize=_MASKS)
+        def mask(written: str) -> Mask:
+            passing = mask_of(Filter.model_validate_json(written), self.items)
+            passing.setflags(write=False)
+            return passing
+
+        return mask
+
+    def rows_of(self, item_ids: Iterable[str]) -> Rows:
+        """Return the rows of those of these items that are in the shard."""
         places = ((bisect.bisect_left(self.item_ids, item_id), item_id) for item_id in set(item_ids))
-        return [row for row, item_id in places if row < len(self) and self.item_ids[row] == item_id]
+        rows = [row for row, item_id in places if row < len(self) and self.item_ids[row] == item_id]
+        return np.array(sorted(rows), dtype=np.int64)
 
-    def _check_queries(self, queries: Vectors, k: int) -> None:
+    def _check(self, queries: Vectors, options: Sequence[SearchOptions]) -> None:
         if queries.ndim != 2 or queries.shape[1] != self.dim:
             raise MismatchError(
                 f"The index holds vectors of {self.dim} dimensions; the queries have the shape {queries.shape}.",
@@ -206,17 +213,17 @@ class Shard:
             )
         if flaw := describe_flaw(queries):
             raise QueryError(f"A query vector cannot be searched for: {flaw}.", hint="Check the model.")
-        if k < 1:
-            raise QueryError(f"At least 1 hit must be asked for; asked were {k}.")
+        if len(options) != len(queries):
+            raise QueryError(f"{len(queries)} queries came with {len(options)} lists of ids to exclude.")
+        for asked in options:
+            if asked.k < 1:
+                raise QueryError(f"At least 1 hit must be asked for; asked were {asked.k}.")
 
-    def _check_items(self) -> None:
-        if self.items.num_rows != len(self):
+
+def _check_ids(item_ids: Sequence[str]) -> None:
+    for before, after in itertools.pairwise(item_ids):
+        if before >= after:
             raise ArtifactError(
-                f"A shard has {self.items.num_rows} items and {len(self)} vectors.", hint="Build the index again."
+                f"The items of a shard are not in the order of unique ids: {after!r} follows {before!r}.",
+                hint="Item ids must be unique in a dataset.",
             )
-        for before, after in zip(self.item_ids, self.item_ids[1:], strict=False):
-            if before >= after:
-                raise ArtifactError(
-                    f"The items of a shard are not in the order of unique ids: {after!r} follows {before!r}.",
-                    hint="Item ids must be unique in a dataset.",
-                )

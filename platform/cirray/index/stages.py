@@ -13,12 +13,15 @@ from ray.data import DataContext, Dataset, TaskPoolStrategy
 
 from cirray.cluster import own_errors, ray_cluster
 from cirray.datasets.prepared import PreparedDataset
+from cirray.index.choice import Choice
 from cirray.index.config import IndexConfig
 from cirray.index.embed import embed_parts, vectors_of
 from cirray.index.embedder import ModelReference, OpenEmbedder
 from cirray.index.shard import SHARD_ITEMS, Shard
-from cirray.index.version import index_file, items_file
+from cirray.index.version import halves_file, index_file, items_file
 from cirray.storage import FileEntry, Location, put_file
+
+_BATCH_ROWS = 16_384
 
 
 def embed_gallery(
@@ -54,14 +57,19 @@ def embed_gallery(
     return materialized
 
 
-def build_shards(embedded: Dataset, place: Location, dim: int, config: IndexConfig) -> list[FileEntry]:
+def embedded_batches(embedded: Dataset) -> Iterator[pa.Table]:
+    """Yield the embedded items, some thousands at a time, so that this process never holds all of them."""
+    yield from embedded.iter_batches(batch_size=_BATCH_ROWS, batch_format="pyarrow")
+
+
+def build_shards(embedded: Dataset, place: Location, dim: int, num_shards: int, choice: Choice) -> list[FileEntry]:
     """Write the files of all shards, each built by a task of its own, and return their entries in order."""
-    build = partial(write_shard, place=place, dim=dim, factory=config.factory)
-    groups = embedded.groupby("shard", num_partitions=config.num_shards)
+    build = partial(write_shard, place=place, dim=dim, choice=choice)
+    groups = embedded.groupby("shard", num_partitions=num_shards)
     rows = groups.map_groups(build, batch_format="pyarrow").take_all()
     entries = [FileEntry.model_validate_json(row["entry"]) for row in rows]
     written = {entry.name for entry in entries}
-    for number in range(config.num_shards):
+    for number in range(num_shards):
         if items_file(number) not in written:
             # No item fell into this shard, so there was no group to build it from.
             entries += put_shard(
@@ -70,19 +78,22 @@ def build_shards(embedded: Dataset, place: Location, dim: int, config: IndexConf
     return sorted(entries, key=lambda entry: entry.name)
 
 
-def write_shard(group: pa.Table, place: Location, dim: int, factory: str) -> pa.Table:
+def write_shard(group: pa.Table, place: Location, dim: int, choice: Choice) -> pa.Table:
     """Build one shard of all its rows and return the entries of its files, as JSON in the column `entry`."""
-    shard = Shard.build(group, vectors_of(group), dim, factory)
+    shard = Shard.build(group, vectors_of(group), dim, choice.kind, choice.dials)
     entries = put_shard(group["shard"][0].as_py(), shard, place)
     return pa.table({"entry": pa.array([entry.model_dump_json() for entry in entries], pa.string())})
 
 
 def put_shard(number: int, shard: Shard, place: Location) -> list[FileEntry]:
     """Write the files of one shard and return their entries."""
-    return [
+    entries = [
         put_file(place, index_file(number), shard.index_bytes()),
         put_file(place, items_file(number), shard.items_bytes(), rows=len(shard)),
     ]
+    if (halves := shard.halves_bytes()) is not None:
+        entries.append(put_file(place, halves_file(number), halves))
+    return entries
 
 
 @contextmanager

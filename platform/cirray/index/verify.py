@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from cirray.index.embedder import Vectors
 from cirray.index.merge import merge
-from cirray.index.shard import Hit, Shard
+from cirray.index.options import Hit
+from cirray.index.shard import Shard
 from cirray.index.version import IndexVersion
 
 

@@ -3,6 +3,7 @@
 from cirray.search.answer import (
     Answer,
     Coverage,
+    FilterPlan,
     ItemHit,
     RankedHit,
     ShardAnswer,
@@ -10,16 +11,27 @@ from cirray.search.answer import (
     ask_shard,
 )
 from cirray.search.engine import ComposedQuery, PreparedQuery, QueryModel, References, SearchEngine
-from cirray.search.query import DEFAULT_LIMIT, MAX_IMAGE_BYTES, MAX_LIMIT, MAX_TEXT_CHARS, Query
+from cirray.search.query import (
+    DEFAULT_LIMIT,
+    MAX_EXCLUDED,
+    MAX_IMAGE_BYTES,
+    MAX_LIMIT,
+    MAX_TEXT_CHARS,
+    MAX_WIDTH,
+    Query,
+)
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "MAX_EXCLUDED",
     "MAX_IMAGE_BYTES",
     "MAX_LIMIT",
     "MAX_TEXT_CHARS",
+    "MAX_WIDTH",
     "Answer",
     "ComposedQuery",
     "Coverage",
+    "FilterPlan",
     "ItemHit",
     "PreparedQuery",
     "Query",

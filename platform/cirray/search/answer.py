@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
-from cirray.index import Shard
+from cirray.index import Plan, SearchOptions, Shard
 from cirray.index.embedder import Vectors
+
+FilterPlan: TypeAlias = Literal["exact-scan", "widened-ann", "ann", "mixed"]
+"""How a filter was kept by all shards; mixed where they did it in different ways, since other shares pass there."""
 
 
 class ItemHit(NamedTuple):
@@ -17,6 +20,8 @@ class ItemHit(NamedTuple):
     score: float
     label: str
     caption: str
+    category: str = ""
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,14 @@ class ShardAnswer:
     Attributes:
         shard: number of the shard.
         hits: its best, by descending score, then by item id.
+        plan: how it kept the filter; None where there was none.
+        complete: whether fewer hits than asked for mean that it has no others.
     """
 
     shard: int
     hits: list[ItemHit]
+    plan: Plan | None = None
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,8 @@ class RankedHit:
         score: cosine with the query; higher is better.
         label: items of the same label are the same answer.
         caption: of the item.
+        category: of the item; empty where it has none.
+        attributes: tags of the item.
     """
 
     rank: int
@@ -62,6 +73,8 @@ class RankedHit:
     score: float
     label: str
     caption: str
+    category: str = ""
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,11 +85,16 @@ class Coverage:
         total: number of shards of the index.
         ok: number of those that answered.
         failures: the others.
+        filter: how the filter was kept; None where there was none.
+        exhausted: whether there are fewer hits than asked for, and no other item that could be one. Not so where a
+            shard failed, nor where a least score cut short what an approximate index had found.
     """
 
     total: int
     ok: int
     failures: tuple[ShardFailure, ...] = ()
+    filter: FilterPlan | None = None
+    exhausted: bool = False
 
     @property
     def ratio(self) -> float:
@@ -111,23 +129,28 @@ class Answer:
     timings_ms: dict[str, float]
 
 
-def ask_shard(
-    number: int, shard: Shard, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
-) -> list[ShardAnswer]:
+def ask_shard(number: int, shard: Shard, queries: Vectors, options: Sequence[SearchOptions]) -> list[ShardAnswer]:
     """Return the answers of one shard to several queries at once.
 
     Args:
         number: of the shard.
         shard: the shard.
         queries: (Q, D) float32, L2-normalised.
-        limit: the largest limit among the queries.
-        exclude: for each query, ids that must not be among its hits.
+        options: one for each query.
 
     Raises:
+        QueryError: a query cannot be put to the shard.
         MismatchError: the queries are of another dimension than the shard.
     """
     answers = []
-    for hits in shard.search(queries, limit, exclude):
-        texts = shard.texts([hit.item_id for hit in hits])
-        answers.append(ShardAnswer(number, [ItemHit(*hit, *text) for hit, text in zip(hits, texts, strict=True)]))
+    for found in shard.find(queries, options):
+        texts = shard.texts([hit.item_id for hit in found.hits])
+        hits = [ItemHit(hit.item_id, hit.score, *text) for hit, text in zip(found.hits, texts, strict=True)]
+        answers.append(ShardAnswer(number, hits, found.plan, found.complete))
     return answers
+
+
+def filter_plan(answers: Iterable[ShardAnswer]) -> FilterPlan | None:
+    """Return how all shards together kept the filter."""
+    plans = {answer.plan for answer in answers}
+    return plans.pop() if len(plans) == 1 else "mixed"

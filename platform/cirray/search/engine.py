@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -13,9 +13,9 @@ import numpy.typing as npt
 from cirray.datasets.pictures import decode
 from cirray.datasets.prepared import PreparedDataset
 from cirray.errors import ArtifactError, ShardsUnavailableError, UnknownItemError
-from cirray.index import IndexVersion, Shard, merge
+from cirray.index import SHARD_ITEMS, IndexVersion, SearchOptions, Shard, check_filter, check_width, merge
 from cirray.index.embedder import Vectors
-from cirray.search.answer import Answer, Coverage, RankedHit, ShardAnswer, ShardFailure, ask_shard
+from cirray.search.answer import Answer, Coverage, RankedHit, ShardAnswer, ShardFailure, ask_shard, filter_plan
 from cirray.search.query import Query
 
 
@@ -77,6 +77,20 @@ class ComposedQuery:
     started: float
     timings_ms: dict[str, float]
 
+    @property
+    def options(self) -> SearchOptions:
+        """What every shard is asked besides the vector."""
+        query = self.query
+        return SearchOptions(
+            k=query.limit,
+            exclude=self.exclude,
+            filter=query.filter,
+            min_score=query.min_score,
+            exact=query.exact,
+            nprobe=query.nprobe,
+            ef=query.ef,
+        )
+
 
 class SearchEngine:
     """Composes queries and assembles answers; asks the shards itself if it has them.
@@ -116,8 +130,13 @@ class SearchEngine:
         Raises:
             UnknownItemError: there is no such item.
             BadImageError: the picture that was sent is not one, or is too large.
+            QueryError: the filter cannot be put to the items, or the kind of index has no such dial.
         """
         started = time.perf_counter()
+        if query.filter is not None:
+            # Here and not in the shards, so that it is one clear refusal and no failure of each of them.
+            check_filter(query.filter, SHARD_ITEMS)
+        check_width(self.version.details.kind, query.nprobe, query.ef)
         if query.reference_image is not None:
             # Checked one by one, so that a bad picture does not spoil the batch that others are in.
             decode(query.reference_image)
@@ -164,6 +183,8 @@ class SearchEngine:
         answers = {o.shard: o for o in outcomes if isinstance(o, ShardAnswer)}
         coverage = self._coverage(answers, [o for o in outcomes if isinstance(o, ShardFailure)])
         best = merge((answer.hits for answer in answers.values()), composed.query.limit)
+        complete = not coverage.degraded and all(answer.complete for answer in answers.values())
+        coverage = replace(coverage, exhausted=complete and len(best) < composed.query.limit)
         hits = tuple(RankedHit(rank, *hit) for rank, hit in enumerate(best, start=1))
         timings = {
             **composed.timings_ms,
@@ -184,7 +205,7 @@ class SearchEngine:
         (composed,) = self.compose([self.prepare(query)])
         begun = time.perf_counter()
         answers = [
-            ask_shard(number, shard, composed.vector[None], query.limit, [composed.exclude])[0]
+            ask_shard(number, shard, composed.vector[None], [composed.options])[0]
             for number, shard in enumerate(self.shards)
         ]
         return self.assemble(composed, answers, _ms_since(begun))
@@ -201,11 +222,11 @@ class SearchEngine:
 
     def _composed(self, prepared: PreparedQuery, vector: npt.NDArray[np.float32], compose_ms: float) -> ComposedQuery:
         query = prepared.query
-        exclude = {query.reference_id} if query.exclude_reference and query.reference_id is not None else ()
+        own = {query.reference_id} if query.exclude_reference and query.reference_id is not None else set()
         return ComposedQuery(
             query=query,
             vector=vector,
-            exclude=frozenset(exclude),
+            exclude=frozenset(own | set(query.exclude_ids)),
             unknown_words=tuple(self.model.unknown_words(query.text)),
             started=prepared.started,
             timings_ms={"decode": prepared.decode_ms, "compose": compose_ms},
@@ -222,7 +243,7 @@ class SearchEngine:
                 f"answered ({listed}).",
                 hint="Try again; if it lasts, look at the shards' logs.",
             )
-        return Coverage(self.version.num_shards, len(answers), failed)
+        return Coverage(self.version.num_shards, len(answers), failed, filter_plan(answers.values()))
 
 
 def _ms_since(started: float) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from cirray.datasets.schema import has_words
 from cirray.errors import BadImageError, QueryError
+from cirray.index import Filter
 
 MAX_TEXT_CHARS = 512
 """Far beyond any modification text in the benchmarks; longer ones only cost time, word by word."""
@@ -14,6 +15,12 @@ MAX_LIMIT = 200
 """A person looks at some dozens of hits. Without a bound, one request could ask for the whole gallery."""
 
 DEFAULT_LIMIT = 20
+
+MAX_WIDTH = 4096
+"""Of nprobe and ef: beyond it, an exact search is as quick."""
+
+MAX_EXCLUDED = 1000
+"""As many as a person has seen in an hour. Each of them makes every shard look further."""
 
 MAX_IMAGE_BYTES = 8 * 2**20
 """8 MiB: a photograph of a present-day phone fits; how many pixels it may have is up to `datasets.pictures`."""
@@ -29,9 +36,15 @@ class Query:
         reference_image: an encoded picture.
         limit: how many hits are wanted.
         exclude_reference: whether the reference item itself is left out; a picture that is sent along excludes none.
+        exclude_ids: other items that are left out; those that do not exist do no harm.
+        filter: which items may be found; None lets all pass.
+        min_score: the least score of a hit; None takes any.
+        exact: whether every item is compared, whatever the kind of index.
+        nprobe: lists that each shard searches, in place of the index's own number.
+        ef: candidates of each shard's graph search, in place of the index's own number.
 
     Raises:
-        QueryError: the text has no word or is too long, the limit is out of range, or not exactly one reference is
+        QueryError: the text has no word or is too long, a number is out of range, or not exactly one reference is
             given.
         BadImageError: the picture has too many bytes.
     """
@@ -41,6 +54,12 @@ class Query:
     reference_image: bytes | None = None
     limit: int = DEFAULT_LIMIT
     exclude_reference: bool = True
+    exclude_ids: tuple[str, ...] = ()
+    filter: Filter | None = None
+    min_score: float | None = None
+    exact: bool = False
+    nprobe: int | None = None
+    ef: int | None = None
 
     def __post_init__(self) -> None:
         if (self.reference_id is None) == (self.reference_image is None):
@@ -61,8 +80,18 @@ class Query:
             )
         if not 1 <= self.limit <= MAX_LIMIT:
             raise QueryError(f"The limit is {self.limit}; it may be 1 to {MAX_LIMIT}.")
+        self._check_options()
         if self.reference_image is not None and len(self.reference_image) > MAX_IMAGE_BYTES:
             raise BadImageError(
                 f"The picture has {len(self.reference_image):,} bytes; at most {MAX_IMAGE_BYTES:,} are allowed.",
                 hint="Scale it down first.",
             )
+
+    def _check_options(self) -> None:
+        if len(self.exclude_ids) > MAX_EXCLUDED:
+            raise QueryError(f"{len(self.exclude_ids)} ids are to be excluded; at most {MAX_EXCLUDED} may be.")
+        if self.min_score is not None and not -1 <= self.min_score <= 1:
+            raise QueryError(f"The least score is {self.min_score}; a cosine is -1 to 1.")
+        for name, width in (("nprobe", self.nprobe), ("ef", self.ef)):
+            if width is not None and not 1 <= width <= MAX_WIDTH:
+                raise QueryError(f"{name} is {width}; it may be 1 to {MAX_WIDTH}.")

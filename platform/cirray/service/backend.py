@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from cirray.index import Shard
+from cirray.index import SearchOptions, Shard
 from cirray.index.embedder import Vectors
 from cirray.search import Answer, ComposedQuery, Query, SearchEngine, ShardAnswer, ShardFailure, ask_shard
 from cirray.service.fanout import ask_all
@@ -27,10 +27,8 @@ T = TypeVar("T")
 class ShardClient(Protocol):
     """A shard, wherever it is."""
 
-    async def ask(
-        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
-    ) -> list[ShardAnswer]:
-        """Return its answers to queries (Q, D), if it is of this version of the index.
+    async def ask(self, version: str, queries: Vectors, options: Sequence[SearchOptions]) -> list[ShardAnswer]:
+        """Return its answers to queries (Q, D) with their options, if it is of this version of the index.
 
         Raises:
             ShardFaultError: it cannot answer.
@@ -51,11 +49,9 @@ class LocalShard:
     number: int
     shard: Shard
 
-    async def ask(
-        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
-    ) -> list[ShardAnswer]:
+    async def ask(self, version: str, queries: Vectors, options: Sequence[SearchOptions]) -> list[ShardAnswer]:
         """Return its answers; there is no version but its own."""
-        return await asyncio.to_thread(ask_shard, self.number, self.shard, queries, limit, exclude)
+        return await asyncio.to_thread(ask_shard, self.number, self.shard, queries, options)
 
     async def probe(self, version: str) -> None:
         """Return at once."""
@@ -106,7 +102,7 @@ class Backend:
         begun = time.perf_counter()
         answers = await ask_all(
             self.shards,
-            lambda shard: shard.ask(self.index.version, composed.vector[None], query.limit, [composed.exclude]),
+            lambda shard: shard.ask(self.index.version, composed.vector[None], [composed.options]),
             SHARDS_SHARE * (ends - time.monotonic()),
         )
         search_ms = (time.perf_counter() - begun) * 1000
@@ -158,4 +154,8 @@ def _describe(engine: SearchEngine, gallery: Gallery, num_shards: int) -> IndexD
         dataset=dataset.name,
         dataset_version=dataset.artifact.version,
         dataset_fingerprint=dataset.fingerprint,
+        kind=index.details.kind,
+        dials=index.details.dials.given(),
+        recall_at_10=index.details.recall.at_10,
+        bytes_per_vector=index.details.bytes_per_vector,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError, DeploymentUnavailableError
 from ray.serve.handle import DeploymentHandle
 
-from cirray.index import IndexVersion
+from cirray.index import IndexVersion, SearchOptions
 from cirray.index.embedder import Vectors
 from cirray.search import SearchEngine, ShardAnswer, ask_shard
 from cirray.service.app import create_api
@@ -42,9 +42,7 @@ class ShardReplica:
         self.shard = index.open_shard(number, threads=config.shard_threads)
         self.check_health()
 
-    def ask(
-        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
-    ) -> list[ShardAnswer] | None:
+    def ask(self, version: str, queries: Vectors, options: Sequence[SearchOptions]) -> list[ShardAnswer] | None:
         """Return the answers to queries (Q, D), or None where they are for another version of the index.
 
         While Serve replaces the replicas of one version by those of another, an ingress can reach a shard that is
@@ -52,7 +50,7 @@ class ShardReplica:
         """
         if version != self.version:
             return None
-        return ask_shard(self.number, self.shard, queries, limit, exclude)
+        return ask_shard(self.number, self.shard, queries, options)
 
     def serves(self, version: str) -> bool:
         """Return whether queries for this version would be answered."""
@@ -71,15 +69,13 @@ class ServeShard:
     def __init__(self, handle: DeploymentHandle[ShardReplica]) -> None:
         self._handle = handle
 
-    async def ask(
-        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
-    ) -> list[ShardAnswer]:
+    async def ask(self, version: str, queries: Vectors, options: Sequence[SearchOptions]) -> list[ShardAnswer]:
         """Return the shard's answers.
 
         Raises:
             ShardFaultError: no replica can answer, or it is of another version.
         """
-        answers: list[ShardAnswer] | None = await self._call("ask", version, queries, limit, exclude)
+        answers: list[ShardAnswer] | None = await self._call("ask", version, queries, options)
         if answers is None:
             raise ShardFaultError("other-version")
         return answers

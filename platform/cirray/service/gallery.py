@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from cirray.datasets.prepared import PreparedDataset
 from cirray.datasets.schema import joined, triplets_table
 from cirray.errors import UnknownItemError
+from cirray.index import SHARD_ITEMS, Filter, mask_of
 
 
 class GalleryItem(NamedTuple):
@@ -24,6 +25,13 @@ class GalleryItem(NamedTuple):
     caption: str
     width: int
     height: int
+
+
+class GalleryPage(NamedTuple):
+    """Some items, and how many there are in all."""
+
+    items: list[GalleryItem]
+    total: int
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,19 @@ class Gallery:
             raise UnknownItemError(f"The gallery has no item {item_id!r}.")
         return self._rows(row, row + 1)[0]
 
-    def page(self, after: str | None, limit: int) -> list[GalleryItem]:
-        """Return the next `limit` items by id, those behind `after`, which itself need not exist."""
+    def page(self, after: str | None, limit: int, wanted: Filter | None = None) -> GalleryPage:
+        """Return the next `limit` items by id that pass a filter, those behind `after`, which itself need not exist.
+
+        Raises:
+            FilterError: the filter cannot be put to the items.
+        """
         start = 0 if after is None else bisect.bisect_right(self._ids, after)
-        return self._rows(start, start + limit)
+        if wanted is None:
+            return GalleryPage(self._rows(start, start + limit), len(self))
+        passing = np.flatnonzero(mask_of(wanted, self._filtered))
+        rows = passing[np.searchsorted(passing, start) :][:limit]
+        found = self._items.take(pa.array(rows)).to_pylist()
+        return GalleryPage([GalleryItem(**row) for row in found], len(passing))
 
     def image(self, item_id: str) -> bytes:
         """Return the picture file of one item.
@@ -85,6 +102,11 @@ class Gallery:
     @cached_property
     def _items(self) -> pa.Table:
         return self.dataset.gallery(self.split).select(list(_COLUMNS)).combine_chunks()
+
+    @cached_property
+    def _filtered(self) -> pa.Table:
+        """The items with the columns that a search filters by."""
+        return self.dataset.gallery(self.split).select(SHARD_ITEMS.names).combine_chunks()
 
     @cached_property
     def _ids(self) -> list[str]:

@@ -9,10 +9,13 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
 
+from cirray.errors import FilterError
+from cirray.index import parse_filter
 from cirray.service.backend import Backend
-from cirray.service.gallery import GalleryItem
+from cirray.service.gallery import Gallery, GalleryItem, GalleryPage
 from cirray.service.media import media_type_of
 from cirray.service.problems import problem_responses
+from cirray.service.refusals import InvalidQueryError
 from cirray.service.schemas import Example, ExampleList, Identifier, Item, ItemPage, Parameters
 
 _YEAR = 365 * 24 * 3600
@@ -23,6 +26,9 @@ class PageParameters(Parameters):
 
     cursor: str | None = Field(None, max_length=512, description="Id after which the page starts.")
     limit: int = Field(50, ge=1, le=200, description="Items at most.")
+    filter: str | None = Field(
+        None, max_length=16_384, description="Conditions on the items, as JSON, as in POST /v1/search."
+    )
 
 
 class ExampleParameters(Parameters):
@@ -46,12 +52,12 @@ def item_router(backend: Backend) -> APIRouter:
     @router.get("/items", responses=problem_responses(["validation", "internal"]))
     def items(parameters: Annotated[PageParameters, Query()]) -> ItemPage:
         """Return a page of the gallery, by id."""
-        found = gallery.page(parameters.cursor, parameters.limit + 1)
+        found, total = _page(gallery, parameters)
         page, more = found[: parameters.limit], len(found) > parameters.limit
         return ItemPage(
             items=[links.item(item) for item in page],
             next_cursor=page[-1].item_id if more else None,
-            total=len(gallery),
+            total=total,
         )
 
     # Ids may hold slashes, so the longer path must come first.
@@ -87,6 +93,19 @@ def item_router(backend: Backend) -> APIRouter:
         return ExampleList(examples=[Example(reference=links.item(item), text=text) for item, text in found])
 
     return router
+
+
+def _page(gallery: Gallery, parameters: PageParameters) -> GalleryPage:
+    """Return a page and one item more, if there is one.
+
+    Raises:
+        InvalidQueryError: the filter cannot be read or put to the items.
+    """
+    try:
+        wanted = None if parameters.filter is None else parse_filter(parameters.filter)
+        return gallery.page(parameters.cursor, parameters.limit + 1, wanted)
+    except FilterError as error:
+        raise InvalidQueryError(error.message, pointer="?filter", hint=error.hint) from None
 
 
 class ImageLinks:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from cirray.errors import CirrayError
+from cirray.errors import CirrayError, FilterError
 from cirray.service.problem_types import PROBLEM_TYPES
 from cirray.service.refusals import InvalidQueryError
 from cirray.service.schemas import FieldProblem, Problem
@@ -101,8 +101,15 @@ async def _on_cirray_error(request: Request, error: Exception) -> Response:
         _LOGGER.error("Request %s failed: %s", request.state.request_id, error, exc_info=error)
         return internal_problem(request.state.request_id, request.url.path)
     detail = str(error.args[0])
-    errors = [FieldProblem(pointer=error.pointer, message=detail)] if isinstance(error, InvalidQueryError) else []
+    errors = [FieldProblem(pointer=pointer, message=detail)] if (pointer := _pointer(error)) else []
     return _answer(request, error.code, detail, errors=errors, hint=error.hint)
+
+
+def _pointer(error: CirrayError) -> str:
+    """Return where in the request the error lies, as far as that is known."""
+    if isinstance(error, FilterError):
+        return f"/filter{error.pointer}"
+    return error.pointer if isinstance(error, InvalidQueryError) else ""
 
 
 def _answer(request: Request, code: str, detail: str, **more: Any) -> Response:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from cirray.datasets.schema import has_words
-from cirray.search import DEFAULT_LIMIT, MAX_LIMIT, MAX_TEXT_CHARS
+from cirray.index import Filter
+from cirray.search import DEFAULT_LIMIT, MAX_EXCLUDED, MAX_LIMIT, MAX_TEXT_CHARS, MAX_WIDTH, FilterPlan
 
 MAX_TIMEOUT_MS = 30_000
 
@@ -43,6 +44,17 @@ class Reference(Wire):
         return self
 
 
+FieldName: TypeAlias = Literal["label", "caption", "category", "attributes"]
+
+
+class SearchParams(Wire):
+    """How widely to search. What is left out is as the index was built."""
+
+    exact: bool = Field(False, description="Compare every item, whatever the kind of index.")
+    nprobe: int | None = Field(None, ge=1, le=MAX_WIDTH, description="Lists to search, of the kinds ivf-…")
+    ef: int | None = Field(None, ge=1, le=MAX_WIDTH, description="Candidates of the graph search, of kind hnsw.")
+
+
 class SearchRequest(Wire):
     """One composed query: a reference, and how what is looked for differs from it."""
 
@@ -52,6 +64,15 @@ class SearchRequest(Wire):
     )
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many hits at most.")
     exclude_reference: bool = Field(True, description="Leave the reference itself out of the hits.")
+    exclude_ids: list[Identifier] = Field(
+        default_factory=list, max_length=MAX_EXCLUDED, description="Other items to leave out."
+    )
+    filter: Filter | None = Field(None, description="Conditions on the items that may be found.")
+    min_score: float | None = Field(None, ge=-1, le=1, description="The least score of a hit.")
+    params: SearchParams = Field(default_factory=SearchParams)
+    fields: list[FieldName] = Field(
+        default_factory=list, max_length=4, description="What to tell of each hit under `fields`."
+    )
     index: Identifier | None = Field(None, description="Name of the index; may be left out.")
     timeout_ms: int | None = Field(
         None, ge=1, le=MAX_TIMEOUT_MS, description="Time for the whole request; the service's default if absent."
@@ -65,6 +86,15 @@ class SearchRequest(Wire):
         return text
 
 
+class HitFields(Wire):
+    """What was asked for of a hit; the rest is null."""
+
+    label: str | None = None
+    caption: str | None = None
+    category: str | None = None
+    attributes: list[str] | None = None
+
+
 class Hit(Wire):
     """One item that was found."""
 
@@ -74,6 +104,7 @@ class Hit(Wire):
     label: str = Field(description="Items of one label are the same answer.")
     caption: str
     image_url: str
+    fields: HitFields | None = Field(None, description="Null unless the request names fields.")
 
 
 class QueryInfo(Wire):
@@ -114,7 +145,11 @@ class Coverage(Wire):
     degraded: bool = Field(description="Whether anything is missing.")
     shards: ShardCounts
     failures: list[ShardFailure]
-    exhausted: bool = Field(description="Whether there are fewer hits than asked for.")
+    filter: FilterPlan | None = Field(description="How the filter was kept; null where there was none.")
+    exhausted: bool = Field(
+        description="Whether there are fewer hits than asked for because no other item passes. False where shards "
+        "failed, and where min_score cut short what an approximate index had found."
+    )
 
 
 class Timings(Wire):
@@ -154,7 +189,7 @@ class ItemPage(Wire):
 
     items: list[Item]
     next_cursor: str | None = Field(description="Pass it as cursor for the next page; null on the last one.")
-    total: int = Field(description="Items in the gallery.")
+    total: int = Field(description="Items in the gallery that pass the filter.")
 
 
 class Example(Wire):
@@ -183,6 +218,10 @@ class IndexDescription(Wire):
     dataset: str
     dataset_version: str
     dataset_fingerprint: str
+    kind: str = Field(description="flat is exact; the others find recall_at_10 of what it finds.")
+    dials: dict[str, int] = Field(description="Of that kind, as it was built.")
+    recall_at_10: float = Field(description="Share of the ten best items that are found, measured at build.")
+    bytes_per_vector: float
 
 
 class IndexList(Wire):

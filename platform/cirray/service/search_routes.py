@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 
-from cirray.search import MAX_IMAGE_BYTES, Answer, Query
+from cirray.search import MAX_IMAGE_BYTES, Answer, Query, RankedHit
 from cirray.service.backend import Backend
 from cirray.service.item_routes import ImageLinks
 from cirray.service.problems import problem_responses
 from cirray.service.refusals import BodyTooLargeError, InvalidQueryError, UnknownIndexError
 from cirray.service.schemas import (
     Coverage,
+    FieldName,
     Hit,
+    HitFields,
     IndexInfo,
     QueryInfo,
     Reference,
@@ -55,6 +59,12 @@ def search_router(backend: Backend) -> APIRouter:
             reference_image=_picture(body.reference),
             limit=body.limit,
             exclude_reference=body.exclude_reference,
+            exclude_ids=tuple(body.exclude_ids),
+            filter=body.filter,
+            min_score=body.min_score,
+            exact=body.params.exact,
+            nprobe=body.params.nprobe,
+            ef=body.params.ef,
         )
         base64_ms = (time.perf_counter() - started) * 1000
         answer = await backend.search(query, body.timeout_ms)
@@ -64,7 +74,7 @@ def search_router(backend: Backend) -> APIRouter:
         if answer.coverage.degraded:
             response.headers["x-degraded"] = "1"
         return SearchResponse(
-            hits=_hits(answer, links),
+            hits=_hits(answer, links, body.fields),
             query=QueryInfo(
                 composer=backend.index.model,
                 composer_version=backend.index.model_version,
@@ -72,7 +82,7 @@ def search_router(backend: Backend) -> APIRouter:
                 unknown_words=list(answer.unknown_words),
             ),
             index=IndexInfo(name=answer.index, version=answer.index_version),
-            coverage=_coverage(answer, body.limit),
+            coverage=_coverage(answer),
             timings_ms=timings,
             request_id=request.state.request_id,
         )
@@ -113,7 +123,7 @@ def _timings(answer: Answer, base64_ms: float, total_ms: float) -> Timings:
     )
 
 
-def _hits(answer: Answer, links: ImageLinks) -> list[Hit]:
+def _hits(answer: Answer, links: ImageLinks, fields: Sequence[FieldName]) -> list[Hit]:
     return [
         Hit(
             id=hit.item_id,
@@ -122,12 +132,18 @@ def _hits(answer: Answer, links: ImageLinks) -> list[Hit]:
             label=hit.label,
             caption=hit.caption,
             image_url=links.url(hit.item_id),
+            fields=_fields(hit, fields),
         )
         for hit in answer.hits
     ]
 
 
-def _coverage(answer: Answer, limit: int) -> Coverage:
+def _fields(hit: RankedHit, asked: Sequence[FieldName]) -> HitFields | None:
+    told = {**asdict(hit), "attributes": list(hit.attributes)}
+    return HitFields.model_validate({name: told[name] for name in asked}) if asked else None
+
+
+def _coverage(answer: Answer) -> Coverage:
     coverage = answer.coverage
     failures = [ShardFailure(shard=failure.shard, reason=failure.reason) for failure in coverage.failures]
     return Coverage(
@@ -135,5 +151,6 @@ def _coverage(answer: Answer, limit: int) -> Coverage:
         degraded=coverage.degraded,
         shards=ShardCounts(total=coverage.total, ok=coverage.ok, failed=len(failures)),
         failures=failures,
-        exhausted=len(answer.hits) < limit,
+        filter=coverage.filter,
+        exhausted=coverage.exhausted,
     )

@@ -33,11 +33,13 @@ class ServingSet:
 
         Raises:
             ArtifactError: one of the three does not exist, is unfinished or corrupt.
+            LowRecallError: the index finds too little to be served.
             MismatchError: the model or the dataset under the name that the index gives is not the one that it was
                 built with; the message names both fingerprints.
             StorageError: the root cannot be read.
         """
         opened = IndexVersion.open(root.index(index).open(version))
+        opened.check_recall()
         bundle = root.model(_name(opened.details.model)).open(_version(opened.details.model))
         shelf = root.dataset(_name(opened.details.dataset))
         dataset = PreparedDataset(shelf.open(_version(opened.details.dataset)))

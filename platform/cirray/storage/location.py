@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import re
 import shutil
@@ -119,6 +120,18 @@ class Location:
                 return s3.get(bucket, key)[0]  # Arrow knows no keys with nothing between two slashes
             with self.filesystem.open_input_stream(self.path) as stream:
                 return bytes(stream.read())
+
+    def mapped(self) -> memoryview:
+        """Return the content of this file of this machine, mapped into memory for reading; it must not be empty.
+
+        Raises:
+            StorageError: there is no such file, or it cannot be read.
+        """
+        with _storage_errors("read", self.uri), open(self.path, "rb") as stream:
+            try:
+                return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+            except ValueError:
+                return memoryview(b"")  # cut short to nothing since its size was written down
 
     def write(self, data: bytes | memoryview, *, durable: bool = True) -> None:
         """Make `data` the content of this file, all of it or nothing.

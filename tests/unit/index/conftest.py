@@ -23,8 +23,17 @@ def make_items() -> MakeItems:
     """Return a function from ids to a table of schema SHARD_ITEMS."""
 
     def make(item_ids: list[str]) -> pa.Table:
-        columns = [item_ids, [f"label of {i}" for i in item_ids], [f"caption of {i}" for i in item_ids]]
-        return pa.table([pa.array(c, pa.string()) for c in columns], schema=SHARD_ITEMS)
+        rows = [
+            {
+                "item_id": i,
+                "label": f"label of {i}",
+                "caption": f"caption of {i}",
+                "category": f"category {i[-1]}",
+                "attributes": [f"tag {i[-1]}", f"tag {i[-2:]}"],
+            }
+            for i in item_ids
+        ]
+        return pa.Table.from_pylist(rows, schema=SHARD_ITEMS)
 
     return make
 

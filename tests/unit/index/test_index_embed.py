@@ -63,7 +63,7 @@ def test_only_the_model_that_is_meant_is_opened() -> None:
 
 def test_only_settings_that_change_the_files_are_part_of_the_identity() -> None:
     base = IndexConfig()
-    for changed in ({"num_shards": 5}, {"batch_size": 7}):
+    for changed in ({"num_shards": 5}, {"batch_size": 7}, {"kind": "hnsw"}, {"min_recall": 0.5}):
         assert base.model_copy(update=changed).identity() != base.identity()
     for same in ({"max_embedders": 5}, {"verify_queries": 7}, {"verify_k": 3}):
         assert base.model_copy(update=same).identity() == base.identity()

@@ -40,7 +40,10 @@ def test_the_bytes_do_not_depend_on_the_order_of_the_items(
 
 def test_texts_belong_to_their_items(shard: Shard) -> None:
     texts = shard.texts(["item-042", "item-000", "item-042"])
-    assert texts == [ItemText(f"label of {i}", f"caption of {i}") for i in ("item-042", "item-000", "item-042")]
+    assert texts == [
+        ItemText(f"label of {i}", f"caption of {i}", f"category {i[-1]}", (f"tag {i[-1]}", f"tag {i[-2:]}"))
+        for i in ("item-042", "item-000", "item-042")
+    ]
     assert shard.texts([]) == []
 
 

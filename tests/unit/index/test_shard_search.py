@@ -53,8 +53,8 @@ def _cut(world: World, num_shards: int) -> list[Shard]:
     shards = []
     for number in range(num_shards):
         rows = [row for row, item_id in enumerate(world.item_ids) if shard_of(item_id, num_shards) == number]
-        columns = [[world.item_ids[row] for row in rows]] * 3
-        items = pa.table([pa.array(column, pa.string()) for column in columns], schema=SHARD_ITEMS)
+        empty = {"label": "", "caption": "", "category": "", "attributes": []}
+        items = pa.Table.from_pylist([{"item_id": world.item_ids[row], **empty} for row in rows], schema=SHARD_ITEMS)
         shards.append(Shard.build(items, world.vectors[rows], world.queries.shape[1]))
     return shards
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,13 @@ from PIL import Image
 from cirray.errors import (
     ArtifactError,
     BadImageError,
+    FilterError,
     MismatchError,
     QueryError,
     ShardsUnavailableError,
     UnknownItemError,
 )
+from cirray.index import parse_filter
 from cirray.search import ComposedQuery, Query, SearchEngine, ShardFailure, ask_shard
 
 
@@ -33,8 +37,7 @@ def _composed(engine: SearchEngine, query: Query) -> ComposedQuery:
 
 
 def _ask(shop: Any, composed: ComposedQuery, number: int) -> Any:
-    query = composed.vector[None]
-    return ask_shard(number, shop.shards[number], query, composed.query.limit, [composed.exclude])[0]
+    return ask_shard(number, shop.shards[number], composed.vector[None], [composed.options])[0]
 
 
 def _png(size: tuple[int, int]) -> bytes:
@@ -115,7 +118,7 @@ def test_shards_may_answer_in_any_order_and_with_more_than_the_limit(shop: Any) 
     query = Query("green", reference_id="item-01", limit=4)
     composed = _composed(engine, query)
     outcomes = [
-        ask_shard(number, shop.shards[number], composed.vector[None], 20, [composed.exclude])[0]
+        ask_shard(number, shop.shards[number], composed.vector[None], [replace(composed.options, k=20)])[0]
         for number in (2, 0, 1)
     ]
     assert engine.assemble(composed, outcomes, 0.0).hits == engine.search(query).hits
@@ -196,6 +199,41 @@ def test_a_text_that_the_model_refuses_is_the_querys_fault(shop: Any) -> None:
     picky.compose = refuse
     with pytest.raises(QueryError, match="no word"):
         shop.engine(picky).search(Query("red", reference_id="item-01"))
+
+
+def test_a_filter_with_exclusions_ranks_what_is_left(shop: Any) -> None:
+    engine = shop.engine()
+    labels = [f"label of item-{number:02d}" for number in range(0, 24, 2)]
+    wanted = parse_filter(json.dumps({"must": [{"field": "label", "in": labels}]}))
+    for limit in (5, 200):
+        query = Query("green", "item-04", limit=limit, filter=wanted, exclude_ids=("item-06", "item-07", "nobody"))
+        answer = engine.search(query)
+        (vector,) = shop.model.compose([shop.pictures["item-04"]], ["green"])
+        even = [i for i in _ranking(shop, vector, ["item-04", "item-06"]) if int(i[-2:]) % 2 == 0]
+        assert [hit.item_id for hit in answer.hits] == even[:limit]
+        assert (answer.coverage.filter, answer.coverage.exhausted) == ("exact-scan", limit == 200)
+
+
+def test_shards_that_kept_a_filter_in_different_ways_say_mixed(shop: Any) -> None:
+    engine = shop.engine()
+    composed = _composed(engine, Query("green", "item-01", limit=200))
+    outcomes = [replace(_ask(shop, composed, number), plan=plan) for number, plan in enumerate(["ann", "ann", "ann"])]
+    assert engine.assemble(composed, outcomes, 0.0).coverage.filter == "ann"
+    outcomes[1] = replace(outcomes[1], plan="exact-scan")
+    assert engine.assemble(composed, outcomes, 0.0).coverage.filter == "mixed"
+    # What one shard cut short of others it may have, or did not answer at all, is not all there is.
+    assert engine.assemble(composed, outcomes, 0.0).coverage.exhausted
+    cut = [*outcomes[:2], replace(outcomes[2], complete=False)]
+    assert not engine.assemble(composed, cut, 0.0).coverage.exhausted
+    assert not engine.assemble(composed, outcomes[:2], 0.0).coverage.exhausted
+
+
+def test_a_filter_on_a_field_that_is_not_there_is_refused_before_any_shard_is_asked(shop: Any) -> None:
+    wanted = parse_filter('{"must": [{"field": "price", "range": {"lte": 80}}]}')
+    with pytest.raises(FilterError, match="no field 'price'; they have: item_id"):
+        shop.engine().prepare(Query("red", "item-01", filter=wanted))
+    with pytest.raises(QueryError, match="of kind flat, which has no ef"):
+        shop.engine().prepare(Query("red", "item-01", ef=100))
 
 
 def test_search_needs_neither_ray_nor_torch() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from cirray.errors import BadImageError, QueryError
@@ -49,3 +51,18 @@ def test_a_text_without_a_word_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["2", "größer", "赤"])
 def test_words_of_any_script_are_words(text: str) -> None:
     Query(text, reference_id="a")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"exclude_ids": ("a",) * 1001}, "1001 ids are to be excluded; at most 1000"),
+        ({"min_score": 1.5}, "least score is 1.5"),
+        ({"min_score": float("nan")}, "least score is nan"),
+        ({"nprobe": 0}, "nprobe is 0; it may be 1 to 4096"),
+        ({"ef": 5000}, "ef is 5000"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(QueryError, match=message):
+        Query("red", reference_id="a", **options)

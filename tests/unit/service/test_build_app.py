@@ -14,6 +14,7 @@ import serve_apps.search
 from cirray.bundles import Bundle
 from cirray.config import from_mapping
 from cirray.errors import ArtifactError, ConfigError, MismatchError, StorageError
+from cirray.index import SearchOptions
 from cirray.service import ServiceConfig, ServingSet, build_app, shard_name
 from cirray.service.builder import INGRESS
 from cirray.service.deployments import ShardReplica
@@ -109,10 +110,10 @@ def test_a_shard_answers_only_for_its_own_version(tiny_root: Root) -> None:
     config = bound_config(build_app({"root": tiny_root.uri, "index": INDEX}))
     replica = ShardReplica(config, 0)
     queries = replica.shard.vectors()[:2]
-    answers = replica.ask(replica.version, queries, 3, [[], []])
+    answers = replica.ask(replica.version, queries, [SearchOptions(3)] * 2)
     assert answers is not None
     assert [answer.hits[0].item_id for answer in answers] == replica.shard.item_ids[:2]
-    assert replica.ask("another", queries, 3, [[], []]) is None
+    assert replica.ask("another", queries, [SearchOptions(3)] * 2) is None
     assert (replica.serves(replica.version), replica.serves("another")) == (True, False)
 
 

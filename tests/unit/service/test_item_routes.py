@@ -35,7 +35,7 @@ def test_a_cursor_need_not_be_an_item(api: Api, gallery: Gallery) -> None:
 
 
 def test_an_item_and_its_picture(api: Api, gallery: Gallery) -> None:
-    item_id = gallery.page(None, 1)[0].item_id
+    item_id = gallery.page(None, 1).items[0].item_id
     item = api.get(f"/v1/items/{item_id}").json()
     assert (item["id"], item["width"], item["height"]) == (item_id, 64, 64)
     answer = api.get(item["image_url"])
@@ -53,7 +53,7 @@ def test_a_picture_is_sent_once(api: Api, gallery: Gallery) -> None:
 
 @pytest.mark.parametrize("query", ["", "?v=another"])
 def test_only_an_address_with_the_content_in_it_is_cached_for_good(api: Api, gallery: Gallery, query: str) -> None:
-    answer = api.get(f"/v1/items/{gallery.page(None, 1)[0].item_id}/image{query}")
+    answer = api.get(f"/v1/items/{gallery.page(None, 1).items[0].item_id}/image{query}")
     assert answer.headers["cache-control"] == "no-cache"
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import httpx
 import pytest
 
+from cirray.index import SearchOptions
 from cirray.index.embedder import Vectors
 from cirray.search import Query, SearchEngine, ShardAnswer
 from cirray.service import Gallery
@@ -26,9 +27,7 @@ class FailingShard:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    async def ask(
-        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
-    ) -> list[ShardAnswer]:
+    async def ask(self, version: str, queries: Vectors, options: Sequence[SearchOptions]) -> list[ShardAnswer]:
         raise self.error
 
     async def probe(self, version: str) -> None:
@@ -38,9 +37,7 @@ class FailingShard:
 class HangingShard:
     """A shard that never answers."""
 
-    async def ask(
-        self, version: str, queries: Vectors, limit: int, exclude: Sequence[Collection[str]]
-    ) -> list[ShardAnswer]:
+    async def ask(self, version: str, queries: Vectors, options: Sequence[SearchOptions]) -> list[ShardAnswer]:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -92,6 +89,7 @@ def test_the_answer_says_how_it_came_about(api: Api, engine: SearchEngine, galle
         "degraded": False,
         "shards": {"total": 2, "ok": 2, "failed": 0},
         "failures": [],
+        "filter": None,
         "exhausted": False,
     }
     timings = found["timings_ms"]

@@ -97,6 +97,20 @@ def test_changed_content_is_noticed(place_uri: str) -> None:
         artifact.read("items/part-00000.parquet")
 
 
+def test_a_mapped_file_is_what_was_written_and_checked_too(place_uri: str) -> None:
+    place = Location.parse(place_uri) / "thing"
+    files = (put_file(place, "a.bin", b"abc" * 1000), put_file(place, "empty.bin", b""))
+    artifact = commit(place, Manifest(kind="dataset", name="x", fingerprint="f", files=files))
+    mapped = artifact.mapped("a.bin")
+    assert bytes(mapped) == b"abc" * 1000
+    assert isinstance(mapped, memoryview) == place.is_local
+    assert bytes(artifact.mapped("empty.bin")) == b""
+    for damage in (b"abd" * 1000, b"short", b""):
+        (place / artifact.entry("a.bin").path).write(damage)
+        with pytest.raises(ArtifactError, match="not what its manifest lists"):
+            artifact.mapped("a.bin")
+
+
 def test_a_file_that_is_not_listed_is_not_read(place_uri: str) -> None:
     place = Location.parse(place_uri) / "v1"
     artifact = write(place)
