@@ -132,11 +132,16 @@ def serve(
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave it running on the cluster of RAY_ADDRESS, and return.")
     ] = False,
+    assignments: SetOption = None,
 ) -> None:
-    """Serve an index over HTTP, with a page to try it at /."""
+    """Serve an index over HTTP, with a page to try it at /.
+
+    Keys come from CIRRAY_READ_KEY and CIRRAY_WRITE_KEY, or the files that CIRRAY_READ_KEY_FILE and
+    CIRRAY_WRITE_KEY_FILE name.
+    """
     from cirray.cli.serving import serve_index
 
-    serve_index(open_root(root), index, version, host, port, detach, open_display())
+    serve_index(open_root(root), index, version, host, port, detach, assignments or (), open_display())
 
 
 @app.command()

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
 
 from cirray import __version__
 from cirray.service.backend import Backend
+from cirray.service.description import describe
+from cirray.service.guard import Guard, Protection
 from cirray.service.item_routes import item_router
 from cirray.service.middleware import BodyLimit, Envelope
 from cirray.service.page_routes import page_router
 from cirray.service.problems import install_problem_handlers
-from cirray.service.schemas import Problem
 from cirray.service.search_routes import search_router
 from cirray.service.status_routes import status_router
 
@@ -25,12 +25,13 @@ it means. Every answer to a search says which version of the index answered and 
 """
 
 
-def create_api(backend: Backend, *, echo_request_id: bool = True) -> FastAPI:
+def create_api(backend: Backend, *, echo_request_id: bool = True, protection: Protection | None = None) -> FastAPI:
     """Return the API, with its web page at `/` and its description at `/openapi.json`.
 
     Args:
         backend: what it stands on.
         echo_request_id: whether answers carry `x-request-id`; Ray Serve's proxy adds it by itself.
+        protection: what callers are held to; by default it answers callers of this machine only, without keys.
     """
     app = FastAPI(
         title="cirray",
@@ -44,23 +45,19 @@ def create_api(backend: Backend, *, echo_request_id: bool = True) -> FastAPI:
         app.include_router(router)
     install_problem_handlers(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(Guard, protection=protection or Protection())
     app.add_middleware(Envelope, echo_request_id=echo_request_id)  # added last, so outermost
     app.openapi = _openapi(app)  # type: ignore[method-assign]  # the way FastAPI documents for changing it
     return app
 
 
 def _openapi(app: FastAPI) -> Any:
-    """Return a function that describes `app`, the documents that its problems are included."""
+    """Return a function that describes `app`, the first time that it is asked."""
     described: dict[str, Any] = {}
 
     def openapi() -> dict[str, Any]:
         if not described:
-            document = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            document["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}
-            described.update(document)
+            described.update(describe(app))
         return described
 
     return openapi

@@ -13,7 +13,7 @@ from cirray.index.embedder import Vectors
 from cirray.search import Answer, ComposedQuery, Query, SearchEngine, ShardAnswer, ShardFailure, ask_shard
 from cirray.service.fanout import ask_all
 from cirray.service.gallery import Gallery
-from cirray.service.refusals import DeadlineExceededError, InsufficientCoverageError
+from cirray.service.refusals import DeadlineExceededError, InsufficientCoverageError, OverloadedError
 from cirray.service.schemas import IndexDescription, ShardState
 
 SHARDS_SHARE = 0.8
@@ -99,6 +99,7 @@ class Backend:
             QueryError: it cannot be answered as it was put.
             DeadlineExceededError: the time ran out before the shards were asked.
             ShardsUnavailableError: too few of them answered.
+            OverloadedError: none did, since all have too much to do.
         """
         budget_ms = timeout_ms or self.default_timeout_ms
         ends = time.monotonic() + budget_ms / 1000
@@ -110,6 +111,8 @@ class Backend:
             SHARDS_SHARE * (ends - time.monotonic()),
         )
         search_ms = (time.perf_counter() - begun) * 1000
+        if set(answers.failures.values()) == {"overloaded"} and not answers.by_shard:
+            raise OverloadedError(f"All {len(self.shards)} shards have full queues.")
         found = [answer for (answer,) in answers.by_shard.values()]
         failed = [ShardFailure(shard, reason) for shard, reason in answers.failures.items()]
         return self._enough(self.engine.assemble(composed, [*found, *failed], search_ms))

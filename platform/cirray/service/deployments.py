@@ -20,6 +20,9 @@ from cirray.service.backend import Backend
 from cirray.service.config import ServiceConfig
 from cirray.service.fanout import ShardFaultError
 from cirray.service.gallery import Gallery
+from cirray.service.guard import Protection
+from cirray.service.keys import Keys
+from cirray.service.rate import RateLimit
 from cirray.service.serving_set import ServingSet
 from cirray.storage import Root
 
@@ -111,9 +114,12 @@ class SearchIngress:
     Args:
         config: of the service, with the version that every replica of it serves.
         shards: handle i is that of shard i.
+        keys: that callers must show.
     """
 
-    def __init__(self, config: ServiceConfig, shards: Sequence[DeploymentHandle[ShardReplica]]) -> None:
+    def __init__(
+        self, config: ServiceConfig, shards: Sequence[DeploymentHandle[ShardReplica]], keys: Keys | None = None
+    ) -> None:
         torch.set_num_threads(config.ingress_threads)
         opened = ServingSet.open(Root.open(config.root), config.index, config.version)
         gallery = Gallery(opened.dataset, opened.index.details.split)
@@ -124,6 +130,12 @@ class SearchIngress:
             default_timeout_ms=config.default_timeout_ms,
             min_coverage=config.min_coverage,
         )
+        self._protection = Protection(
+            keys=keys or Keys(),
+            open_to=config.open_to,
+            rate=RateLimit(config.requests_per_second, config.burst),
+            max_requests=config.max_requests,
+        )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._backend, echo_request_id=False)
+        return create_api(self._backend, echo_request_id=False, protection=self._protection)

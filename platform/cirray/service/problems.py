@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from cirray.errors import CirrayError
 from cirray.service.problem_types import PROBLEM_TYPES
-from cirray.service.refusals import InvalidQueryError
+from cirray.service.refusals import InvalidQueryError, RateLimitedError
 from cirray.service.schemas import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -58,7 +58,7 @@ def problem_response(
     retry = {} if kind.retry_after_s is None else {"retry-after": str(kind.retry_after_s)}
     # A caller's lone surrogate has no UTF-8 form; what cannot be written is replaced, never a second error.
     body = problem.model_dump_json(ensure_ascii=True).encode("utf-8", "replace")
-    return Response(body, kind.status, {**(headers or {}), **retry}, MEDIA_TYPE)
+    return Response(body, kind.status, {**retry, **(headers or {})}, MEDIA_TYPE)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -102,7 +102,8 @@ async def _on_cirray_error(request: Request, error: Exception) -> Response:
         return internal_problem(request.state.request_id, request.url.path)
     detail = str(error.args[0])
     errors = [FieldProblem(pointer=error.pointer, message=detail)] if isinstance(error, InvalidQueryError) else []
-    return _answer(request, error.code, detail, errors=errors, hint=error.hint)
+    wait = {"retry-after": str(error.retry_after_s)} if isinstance(error, RateLimitedError) else None
+    return _answer(request, error.code, detail, errors=errors, hint=error.hint, headers=wait)
 
 
 def _answer(request: Request, code: str, detail: str, **more: Any) -> Response:
