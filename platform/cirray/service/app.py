@@ -12,6 +12,7 @@ from cirray.service.description import describe
 from cirray.service.guard import Guard, Protection
 from cirray.service.item_routes import item_router
 from cirray.service.middleware import BodyLimit, Envelope
+from cirray.service.observation import Observation
 from cirray.service.page_routes import page_router
 from cirray.service.problems import install_problem_handlers
 from cirray.service.search_routes import search_router
@@ -46,6 +47,7 @@ def create_api(backend: Backend, *, echo_request_id: bool = True, protection: Pr
     install_problem_handlers(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Guard, protection=protection or Protection())
+    app.add_middleware(Observation, meters=backend.meters)
     app.add_middleware(Envelope, echo_request_id=echo_request_id)  # added last, so outermost
     app.openapi = _openapi(app)  # type: ignore[method-assign]  # the way FastAPI documents for changing it
     return app

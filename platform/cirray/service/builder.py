@@ -8,6 +8,7 @@ from typing import Any, cast
 from ray import serve
 from ray.serve import Application, Deployment
 from ray.serve.config import BackpressureConfig
+from ray.serve.schema import LoggingConfig
 
 from cirray.config import from_mapping
 from cirray.service.config import ServiceConfig
@@ -74,6 +75,8 @@ def _deployment(kind: Any) -> Deployment:
 
 def _options(config: ServiceConfig) -> dict[str, Any]:
     return {
+        # One JSON object a line, and of each request only the line that `Observation` writes.
+        "logging_config": LoggingConfig(encoding="JSON", enable_access_log=False),
         "ray_actor_options": {"num_cpus": config.cpus_per_replica},
         "health_check_period_s": config.health_check_period_s,
         # What cannot start at the third attempt will not at the twentieth, Serve's default.

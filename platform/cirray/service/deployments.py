@@ -22,6 +22,7 @@ from cirray.service.fanout import ShardFaultError
 from cirray.service.gallery import Gallery
 from cirray.service.guard import Protection
 from cirray.service.keys import Keys
+from cirray.service.meters import RayMeters
 from cirray.service.rate import RateLimit
 from cirray.service.serving_set import ServingSet
 from cirray.storage import Root
@@ -129,6 +130,7 @@ class SearchIngress:
             [ServeShard(handle) for handle in shards],
             default_timeout_ms=config.default_timeout_ms,
             min_coverage=config.min_coverage,
+            meters=RayMeters(),
         )
         self._protection = Protection(
             keys=keys or Keys(),
