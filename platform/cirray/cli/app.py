@@ -145,6 +145,20 @@ def serve(
 
 
 @app.command()
+def feedback(
+    index: Annotated[str, typer.Option(help="Whose hits were judged.")],
+    root: RootOption,
+    out: Annotated[str, typer.Option(help="Where the table goes: a path or s3:// URI that ends in .parquet.")],
+    split: Annotated[str, typer.Option(help="Of the triplets; by default each is of its reference's.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Write what people accepted as a table of triplets, for `cirray prepare catalog`."""
+    from cirray.cli.feedback import export_feedback
+
+    show(export_feedback(open_root(root), index, out, split), as_json)
+
+
+@app.command()
 def clean(
     root: RootOption,
     older_than_hours: Annotated[

@@ -19,8 +19,8 @@ from cirray.storage import Root
 
 INGRESS = "Search"
 
-_HEADROOM = 2
-"""Requests that Serve lets through to an ingress replica, as a multiple of those that it works on.
+_HEADROOM = 256
+"""Requests that Serve lets through to an ingress replica beyond those that it works on, and again that it queues.
 
 What Serve itself refuses it refuses in plain text. What reaches the replica is refused there, as a problem document.
 """
@@ -53,8 +53,8 @@ def build_app(args: Mapping[str, Any]) -> Application:
         max_ongoing_requests=_SHARD_REQUESTS, max_queued_requests=config.max_queued_per_shard, **options
     )
     ingress = _deployment(serve.ingress()(SearchIngress)).options(
-        max_ongoing_requests=_HEADROOM * config.max_requests,
-        max_queued_requests=_HEADROOM * config.max_requests,
+        max_ongoing_requests=config.max_requests + _HEADROOM,
+        max_queued_requests=_HEADROOM,
         backpressure_config=BackpressureConfig(retry_after_s=1),
         **options,
     )

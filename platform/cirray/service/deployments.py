@@ -19,6 +19,7 @@ from cirray.service.app import create_api
 from cirray.service.backend import Backend
 from cirray.service.config import ServiceConfig
 from cirray.service.fanout import ShardFaultError
+from cirray.service.feedback import FeedbackLog
 from cirray.service.gallery import Gallery
 from cirray.service.guard import Protection
 from cirray.service.keys import Keys
@@ -122,7 +123,8 @@ class SearchIngress:
         self, config: ServiceConfig, shards: Sequence[DeploymentHandle[ShardReplica]], keys: Keys | None = None
     ) -> None:
         torch.set_num_threads(config.ingress_threads)
-        opened = ServingSet.open(Root.open(config.root), config.index, config.version)
+        root = Root.open(config.root)
+        opened = ServingSet.open(root, config.index, config.version)
         gallery = Gallery(opened.dataset, opened.index.details.split)
         self._backend = Backend(
             SearchEngine(opened.open_bundle(), opened.dataset, opened.index, references=gallery),
@@ -132,6 +134,7 @@ class SearchIngress:
             min_coverage=config.min_coverage,
             meters=RayMeters(),
         )
+        self._feedback = FeedbackLog.of(root, config.index)
         self._protection = Protection(
             keys=keys or Keys(),
             open_to=config.open_to,
@@ -140,4 +143,4 @@ class SearchIngress:
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._backend, echo_request_id=False, protection=self._protection)
+        return create_api(self._backend, echo_request_id=False, protection=self._protection, feedback=self._feedback)

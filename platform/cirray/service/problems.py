@@ -44,7 +44,28 @@ def problem_response(
         headers: to send beside it.
     """
     kind = PROBLEM_TYPES[code]
-    problem = Problem(
+    problem = _problem(request_id, instance, code, detail, errors, hint)
+    retry = {} if kind.retry_after_s is None else {"retry-after": str(kind.retry_after_s)}
+    # A caller's lone surrogate has no UTF-8 form; what cannot be written is replaced, never a second error.
+    body = problem.model_dump_json(ensure_ascii=True).encode("utf-8", "replace")
+    return Response(body, kind.status, {**retry, **(headers or {})}, MEDIA_TYPE)
+
+
+def problem_of(request: Request, error: CirrayError) -> Problem:
+    """Return the problem that an error is, where it is one of several that a request came to."""
+    request_id, path = request.state.request_id, request.url.path
+    if error.code not in PROBLEM_TYPES:
+        _LOGGER.error("A part of request %s failed: %s", request_id, error, exc_info=error)
+        return _problem(request_id, path, "internal", _unexpected(request_id), (), "")
+    errors = [FieldProblem(pointer=error.pointer, message=error.message)] if isinstance(error, InvalidQueryError) else []
+    return _problem(request_id, path, error.code, error.message, errors, error.hint)
+
+
+def _problem(
+    request_id: str, instance: str, code: str, detail: str, errors: Sequence[FieldProblem], hint: str
+) -> Problem:
+    kind = PROBLEM_TYPES[code]
+    return Problem(
         type=kind.url,
         title=kind.title,
         status=kind.status,
@@ -55,10 +76,6 @@ def problem_response(
         errors=list(errors),
         hint=hint or kind.mend,
     )
-    retry = {} if kind.retry_after_s is None else {"retry-after": str(kind.retry_after_s)}
-    # A caller's lone surrogate has no UTF-8 form; what cannot be written is replaced, never a second error.
-    body = problem.model_dump_json(ensure_ascii=True).encode("utf-8", "replace")
-    return Response(body, kind.status, {**retry, **(headers or {})}, MEDIA_TYPE)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -70,8 +87,11 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 def internal_problem(request_id: str, instance: str) -> Response:
     """Return the problem for an exception that nobody expected; it tells nothing of what is inside."""
-    detail = f"The service failed unexpectedly. The log has the details under request id {request_id}."
-    return problem_response(request_id, instance, "internal", detail)
+    return problem_response(request_id, instance, "internal", _unexpected(request_id))
+
+
+def _unexpected(request_id: str) -> str:
+    return f"The service failed unexpectedly. The log has the details under request id {request_id}."
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
