@@ -105,9 +105,7 @@ class Backend:
         self.meters: Meters = meters or NoMeters()
         self.index = _describe(engine, gallery, len(self.shards))
         self._batcher = Batcher(self._compose_together)
-        self.meters.record(
-            "cirray_index_items", self.index.items, index=self.index.name, version=self.index.version
-        )
+        self.meters.record("cirray_index_items", self.index.items, index=self.index.name, version=self.index.version)
 
     async def search(self, query: Query, timeout_ms: int | None = None) -> Answer:
         """Return the answer to `query`.

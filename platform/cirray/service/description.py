@@ -15,7 +15,7 @@ _SCHEME = "key"
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of `app`: its routes, the documents its problems are, and what the guard may say."""
+    """Return the OpenAPI document of `app`: its routes, its problems, and what the guard may answer."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     document["components"]["schemas"] |= {**problem.pop("$defs"), "Problem": problem}

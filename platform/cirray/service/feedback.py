@@ -16,10 +16,8 @@ from cirray.storage import Location, Root, table_bytes, table_from
 FEEDBACK = pa.schema(
     [
         pa.field("at", pa.timestamp("us", tz="UTC"), nullable=False),
-        *(
-            pa.field(name, pa.string(), nullable=False)
-            for name in ("request_id", "index", "index_version", "model", "verdict", "reference_id", "text", "target_id")
-        ),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("request_id", "index", "index_version", "model")),
+        *(pa.field(name, pa.string(), nullable=False) for name in ("verdict", "reference_id", "text", "target_id")),
         pa.field("turn", pa.int32(), nullable=False),
         pa.field("rank", pa.int32()),
     ]

@@ -13,8 +13,8 @@ from cirray.service.backend import Backend
 from cirray.service.gallery import GalleryItem
 from cirray.service.media import media_type_of
 from cirray.service.problems import problem_responses
-from cirray.service.thumbnails import Thumbnails, ThumbnailSize
 from cirray.service.schemas import Example, ExampleList, Identifier, Item, ItemPage, Parameters
+from cirray.service.thumbnails import Thumbnails, ThumbnailSize
 
 _YEAR = 365 * 24 * 3600
 

@@ -57,7 +57,9 @@ def problem_of(request: Request, error: CirrayError) -> Problem:
     if error.code not in PROBLEM_TYPES:
         _LOGGER.error("A part of request %s failed: %s", request_id, error, exc_info=error)
         return _problem(request_id, path, "internal", _unexpected(request_id), (), "")
-    errors = [FieldProblem(pointer=error.pointer, message=error.message)] if isinstance(error, InvalidQueryError) else []
+    errors = []
+    if isinstance(error, InvalidQueryError):
+        errors.append(FieldProblem(pointer=error.pointer, message=error.message))
     return _problem(request_id, path, error.code, error.message, errors, error.hint)
 
 

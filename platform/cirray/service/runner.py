@@ -67,7 +67,8 @@ def start(
         timeout_s: how long to wait for the shards.
 
     Raises:
-        ServiceError: others could reach the service and it has no keys, Ray was not started, Serve runs already, the port is taken, or the service does not come up.
+        ServiceError: others could reach the service and it has no keys, Ray was not started, Serve runs already, the
+            port is taken, or the service does not come up.
         CirrayError: what `build_app` raises.
     """
     if not ray.is_initialized():
@@ -103,8 +104,8 @@ def check_host(host: str, args: Mapping[str, Any]) -> None:
         return
     raise ServiceError(
         f"Others can reach {host}, and the service has no keys.",
-        hint="Set CIRRAY_READ_KEY and CIRRAY_WRITE_KEY (or CIRRAY_READ_KEY_FILE and CIRRAY_WRITE_KEY_FILE), or, where "
-        "something in front of the service checks its callers, open_to=everyone.",
+        hint="Set CIRRAY_READ_KEY and CIRRAY_WRITE_KEY (or CIRRAY_READ_KEY_FILE and CIRRAY_WRITE_KEY_FILE); where "
+        "something in front of it checks its callers, --set open_to=everyone.",
     )
 
 
