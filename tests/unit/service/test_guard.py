@@ -119,7 +119,10 @@ def test_without_keys_only_the_own_machine_is_answered_unless_it_is_said(protect
 def test_a_caller_that_asks_too_often_is_told_when_to_come_back(protect: Protect) -> None:
     now = 0.0
     api = protect(keys=Keys.of(READ, WRITE), rate=RateLimit(0.5, 2, lambda: now))
-    ask = lambda key: api.request("POST", "/v1/search", json=OK, headers=bearer(key))  # noqa: E731
+
+    def ask(key: str) -> httpx.Response:
+        return api.request("POST", "/v1/search", json=OK, headers=bearer(key))
+
     assert [ask(READ).status_code for _ in range(2)] == [200, 200]
     assert check(ask(READ), "rate-limited").headers["retry-after"] == "2"
     assert ask(WRITE).status_code == 200
