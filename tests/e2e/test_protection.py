@@ -35,7 +35,7 @@ def guarded(ray_session: None, served_root: str) -> Iterator[ServiceHandle]:
         patch.setenv("CIRRAY_READ_KEY", READ)
         patch.setenv("CIRRAY_WRITE_KEY", WRITE)
         args = {"root": served_root, "index": INDEX, "max_requests": LIMIT}
-        with start(args, host="0.0.0.0", port=free_ports(1)[0]) as handle:
+        with start(args, host="0.0.0.0", port=free_ports(1)[0], timeout_s=300.0) as handle:
             yield handle
 
 
@@ -79,7 +79,7 @@ def test_ray_exports_the_metrics_and_the_replica_logs_json(guarded: ServiceHandl
     httpx.get(f"{guarded.url}/v1/items", headers={"authorization": f"Bearer {WRITE}", "x-request-id": "line-1"})
     (line,) = eventually(lambda: [line for line in log_lines() if line.get("request_id") == "line-1"])
     assert (line["route"], line["code"], line["method"], line["degraded"]) == ("/v1/items", 200, "GET", False)
-    assert (line["caller"], line["component_name"]) == ("write key", "Replica")
+    assert (line["caller"], line["deployment"]) == ("write key", "search_Search")
     assert line["ms"] > 0
     text = "ray_cirray_requests_total{"
     exported = eventually(lambda: [page for page in metric_pages() if text in page])
