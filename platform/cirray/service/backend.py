@@ -84,6 +84,7 @@ class Backend:
         shards: number i is shard i of the engine's index version.
         default_timeout_ms: time for a search that does not say how long it may take.
         min_coverage: share of the shards that must have answered for an answer to be given.
+        max_batch: queries that are composed together at most.
         meters: what is measured goes there.
     """
 
@@ -95,6 +96,7 @@ class Backend:
         *,
         default_timeout_ms: int = 5_000,
         min_coverage: float = 0.5,
+        max_batch: int = 16,
         meters: Meters | None = None,
     ) -> None:
         self.engine = engine
@@ -104,7 +106,7 @@ class Backend:
         self.min_coverage = min_coverage
         self.meters: Meters = meters or NoMeters()
         self.index = _describe(engine, gallery, len(self.shards))
-        self._batcher = Batcher(self._compose_together)
+        self._batcher = Batcher(self._compose_together, max_batch)
         self.meters.record("cirray_index_items", self.index.items, index=self.index.name, version=self.index.version)
 
     async def search(self, query: Query, timeout_ms: int | None = None) -> Answer:

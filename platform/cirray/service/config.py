@@ -30,6 +30,8 @@ class ServiceConfig(Config):
             in the long run; None for any number. What only looks, a GET, counts as a tenth.
         burst: how many of them at once.
         max_requests: that one ingress replica works on at a time; what comes beyond is answered "overloaded".
+        max_batch: queries that an ingress replica composes together at most. Together, the last bits of a vector
+            depend on the company it was made in; 1 makes every answer the same to the last bit, at any load.
         max_queued_per_shard: requests that wait for one shard in each ingress replica, beyond which it counts as
             overloaded.
         health_check_period_s: seconds between two health checks; a dead replica is noticed after one.
@@ -47,5 +49,6 @@ class ServiceConfig(Config):
     requests_per_second: float | None = Field(default=None, gt=0, le=1e6)
     burst: int = Field(default=100, ge=1, le=1_000_000)
     max_requests: int = Field(default=64, ge=1, le=100_000)
+    max_batch: int = Field(default=16, ge=1, le=256)
     max_queued_per_shard: int = Field(default=64, ge=1, le=100_000)
     health_check_period_s: float = Field(default=2.0, gt=0)

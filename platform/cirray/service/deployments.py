@@ -132,6 +132,7 @@ class SearchIngress:
             [ServeShard(handle) for handle in shards],
             default_timeout_ms=config.default_timeout_ms,
             min_coverage=config.min_coverage,
+            max_batch=config.max_batch,
             meters=RayMeters(),
         )
         self._feedback = FeedbackLog.of(root, config.index)

@@ -88,6 +88,16 @@ def test_queries_of_a_batch_are_composed_together(watched: Api, meters: Recorded
     assert max(sizes) <= 16
 
 
+def test_a_batch_of_one_is_composed_as_a_search_by_itself(engine: SearchEngine, gallery: Gallery) -> None:
+    meters = Recorded()
+    shards = [LocalShard(number, shard) for number, shard in enumerate(engine.shards)]
+    api = Api(create_api(Backend(engine, gallery, shards, max_batch=1, meters=meters)))
+    items = api.request("POST", "/v1/search/batch", json={"searches": [OK] * 6}).json()["items"]
+    assert [value for name, value, _ in meters.seen if name == "cirray_batch_size"] == [1] * 6
+    alone = api.search(**OK).json()["hits"]
+    assert all(item["result"]["hits"] == alone for item in items)
+
+
 def test_explanations_and_verdicts_are_measured(watched: Api, meters: Recorded) -> None:
     watched.request("POST", "/v1/explain", json={**OK, "item": "css_test_000001"})
     assert len([1 for name, _, _ in meters.seen if name == "cirray_explain_ms"]) == 1
