@@ -61,7 +61,19 @@ def test_wrong_usage_gives_code_2(arguments: str, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize(
     "verb",
-    ["generate", "prepare", "train", "tune", "evaluate", "compare", "submit", "index build", "serve", "demo"],
+    [
+        "generate",
+        "prepare",
+        "train",
+        "tune",
+        "evaluate",
+        "compare",
+        "submit",
+        "index build",
+        "serve",
+        "feedback",
+        "demo",
+    ],
 )
 def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*verb.split(), "--help"]) == 0

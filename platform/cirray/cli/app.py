@@ -132,11 +132,30 @@ def serve(
     detach: Annotated[
         bool, typer.Option("--detach", help="Leave it running on the cluster of RAY_ADDRESS, and return.")
     ] = False,
+    assignments: SetOption = None,
 ) -> None:
-    """Serve an index over HTTP, with a page to try it at /."""
+    """Serve an index over HTTP, with a page to try it at /.
+
+    Keys come from CIRRAY_READ_KEY and CIRRAY_WRITE_KEY, or the files that CIRRAY_READ_KEY_FILE and
+    CIRRAY_WRITE_KEY_FILE name.
+    """
     from cirray.cli.serving import serve_index
 
-    serve_index(open_root(root), index, version, host, port, detach, open_display())
+    serve_index(open_root(root), index, version, host, port, detach, assignments or (), open_display())
+
+
+@app.command()
+def feedback(
+    index: Annotated[str, typer.Option(help="Whose hits were judged.")],
+    root: RootOption,
+    out: Annotated[str, typer.Option(help="Where the table goes: a path or s3:// URI that ends in .parquet.")],
+    split: Annotated[str, typer.Option(help="Of the triplets; by default each is of its reference's.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Write what people accepted as a table of triplets, for `cirray prepare catalog`."""
+    from cirray.cli.feedback import export_feedback
+
+    show(export_feedback(open_root(root), index, out, split), as_json)
 
 
 @app.command()

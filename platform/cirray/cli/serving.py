@@ -5,21 +5,30 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Sequence
 
 from cirray.cli.display import Display
 from cirray.cluster import ray_cluster
+from cirray.config import override
 from cirray.errors import ConfigError
-from cirray.service import ServingSet, start
+from cirray.service import ServiceConfig, ServingSet, check_host, start
 from cirray.storage import Root
 
 
 def serve_index(
-    root: Root, index: str, version: str | None, host: str, port: int, detach: bool, display: Display
+    root: Root,
+    index: str,
+    version: str | None,
+    host: str,
+    port: int,
+    detach: bool,
+    assignments: Sequence[str],
+    display: Display,
 ) -> None:
     """Serve an index until interrupted or terminated, or, with `detach`, leave it running on the cluster.
 
     Raises:
-        ConfigError: `detach` is asked for on a Ray that ends with this process.
+        ConfigError: `detach` is asked for on a Ray that ends with this process, or a setting is wrong.
         CirrayError: the index does not exist, the cluster cannot be reached, or the service does not come up.
     """
     if detach and not os.environ.get("RAY_ADDRESS"):
@@ -27,11 +36,14 @@ def serve_index(
             "--detach leaves the service to a cluster, and RAY_ADDRESS names none.",
             hint="Set RAY_ADDRESS, submit this as a job, or serve without --detach.",
         )
-    # What is not there is said before a Ray is started for it.
+    given = ServiceConfig(root=root.uri, index=index, version=version)
+    args = override(given, assignments).model_dump(mode="json")
+    # What is not there, or not safe, is said before a Ray is started for it.
+    check_host(host, args)
     ServingSet.open(root, index, version)
     with ray_cluster():
         with display.step(f"start serving {index}"):
-            handle = start({"root": root.uri, "index": index, "version": version}, host=host, port=port)
+            handle = start(args, host=host, port=port)
         display.say(f"{handle.url}/ (the page), {handle.url}/openapi.json (the API)")
         if detach:
             return

@@ -8,12 +8,26 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+import numpy as np
+
+from cirray.errors import CirrayError
 from cirray.index import SearchOptions, Shard
 from cirray.index.embedder import Vectors
-from cirray.search import Answer, ComposedQuery, Query, SearchEngine, ShardAnswer, ShardFailure, ask_shard
-from cirray.service.fanout import ask_all
+from cirray.search import (
+    Answer,
+    ComposedQuery,
+    PreparedQuery,
+    Query,
+    SearchEngine,
+    ShardAnswer,
+    ShardFailure,
+    ask_shard,
+)
+from cirray.service.batcher import Batcher
+from cirray.service.fanout import Answers, ask_all
 from cirray.service.gallery import Gallery
-from cirray.service.refusals import DeadlineExceededError, InsufficientCoverageError
+from cirray.service.meters import Meters, NoMeters, record_answer
+from cirray.service.refusals import DeadlineExceededError, InsufficientCoverageError, OverloadedError
 from cirray.service.schemas import IndexDescription, ShardState
 
 SHARDS_SHARE = 0.8
@@ -66,6 +80,8 @@ class Backend:
         shards: number i is shard i of the engine's index version.
         default_timeout_ms: time for a search that does not say how long it may take.
         min_coverage: share of the shards that must have answered for an answer to be given.
+        max_batch: queries that are composed together at most.
+        meters: what is measured goes there.
     """
 
     def __init__(
@@ -76,13 +92,18 @@ class Backend:
         *,
         default_timeout_ms: int = 5_000,
         min_coverage: float = 0.5,
+        max_batch: int = 16,
+        meters: Meters | None = None,
     ) -> None:
         self.engine = engine
         self.gallery = gallery
         self.shards = list(shards)
         self.default_timeout_ms = default_timeout_ms
         self.min_coverage = min_coverage
+        self.meters: Meters = meters or NoMeters()
         self.index = _describe(engine, gallery, len(self.shards))
+        self._batcher = Batcher(self._compose_together, max_batch)
+        self.meters.record("cirray_index_items", self.index.items, index=self.index.name, version=self.index.version)
 
     async def search(self, query: Query, timeout_ms: int | None = None) -> Answer:
         """Return the answer to `query`.
@@ -95,20 +116,42 @@ class Backend:
             QueryError: it cannot be answered as it was put.
             DeadlineExceededError: the time ran out before the shards were asked.
             ShardsUnavailableError: too few of them answered.
+            OverloadedError: none did, since all have too much to do.
         """
+        ends, budget_ms = self.deadline(timeout_ms)
+        composed = await self.compose(query, ends, budget_ms)
+        (answer,) = await self.ask([composed], ends)
+        if isinstance(answer, CirrayError):
+            raise answer
+        return answer
+
+    def deadline(self, timeout_ms: int | None) -> tuple[float, int]:
+        """Return when, by `time.monotonic`, a request that begins now must end, and how many milliseconds it has."""
         budget_ms = timeout_ms or self.default_timeout_ms
-        ends = time.monotonic() + budget_ms / 1000
-        composed = await _before(ends, asyncio.to_thread(self._compose, query), budget_ms)
+        return time.monotonic() + budget_ms / 1000, budget_ms
+
+    async def compose(self, query: Query, ends: float, budget_ms: int) -> ComposedQuery:
+        """Return a query as a vector.
+
+        Raises:
+            QueryError: it cannot be composed as it was put.
+            DeadlineExceededError: the time ran out.
+        """
+        return await before(ends, self._compose(query), budget_ms)
+
+    async def ask(self, composed: Sequence[ComposedQuery], ends: float) -> list[Answer | CirrayError]:
+        """Return the answers of all shards to several queries, put to each as one matrix, or why there is none."""
         begun = time.perf_counter()
+        vectors = np.stack([each.vector for each in composed])
         answers = await ask_all(
             self.shards,
-            lambda shard: shard.ask(self.index.version, composed.vector[None], [composed.options]),
+            lambda shard: shard.ask(self.index.version, vectors, [each.options for each in composed]),
             SHARDS_SHARE * (ends - time.monotonic()),
         )
         search_ms = (time.perf_counter() - begun) * 1000
-        found = [answer for (answer,) in answers.by_shard.values()]
-        failed = [ShardFailure(shard, reason) for shard, reason in answers.failures.items()]
-        return self._enough(self.engine.assemble(composed, [*found, *failed], search_ms))
+        for number, reason in answers.failures.items():
+            self.meters.record("cirray_shard_failures_total", shard=str(number), reason=reason)
+        return [self._assemble(each, place, answers, search_ms) for place, each in enumerate(composed)]
 
     async def shard_states(self) -> list[ShardState]:
         """Return of each shard whether it answers."""
@@ -118,9 +161,27 @@ class Backend:
             for number in range(len(self.shards))
         ]
 
-    def _compose(self, query: Query) -> ComposedQuery:
-        (composed,) = self.engine.compose([self.engine.prepare(query)])
-        return composed
+    async def _compose(self, query: Query) -> ComposedQuery:
+        prepared = await asyncio.to_thread(self.engine.prepare, query)
+        return await self._batcher(prepared)
+
+    def _compose_together(self, prepared: Sequence[PreparedQuery]) -> list[ComposedQuery]:
+        self.meters.record("cirray_batch_size", len(prepared))
+        return self.engine.compose(prepared)
+
+    def _assemble(
+        self, composed: ComposedQuery, place: int, answers: Answers[list[ShardAnswer]], search_ms: float
+    ) -> Answer | CirrayError:
+        found = [by_query[place] for by_query in answers.by_shard.values()]
+        failed = [ShardFailure(shard, reason) for shard, reason in answers.failures.items()]
+        try:
+            if not found and set(answers.failures.values()) == {"overloaded"}:
+                raise OverloadedError(f"All {len(self.shards)} shards have full queues.")
+            answer = self.engine.assemble(composed, [*found, *failed], search_ms)
+            record_answer(self.meters, answer)
+            return self._enough(answer)
+        except CirrayError as error:
+            return error
 
     def _enough(self, answer: Answer) -> Answer:
         coverage = answer.coverage
@@ -133,7 +194,12 @@ class Backend:
         return answer
 
 
-async def _before(ends: float, work: Awaitable[T], budget_ms: int) -> T:
+async def before(ends: float, work: Awaitable[T], budget_ms: int) -> T:
+    """Return what `work` returns.
+
+    Raises:
+        DeadlineExceededError: it was not done by `ends`, of `time.monotonic`.
+    """
     try:
         return await asyncio.wait_for(work, ends - time.monotonic())
     except TimeoutError:

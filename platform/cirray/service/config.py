@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from cirray.config import Config
+from cirray.service.guard import OpenTo
 
 
 class ServiceConfig(Config):
@@ -22,6 +23,17 @@ class ServiceConfig(Config):
         shard_threads: CPU threads that FAISS uses in a shard's replica.
         default_timeout_ms: time for a search that does not say how long it may take.
         min_coverage: share of the shards that must have answered for an answer to be given.
+        open_to: whom the service answers where it has no keys: callers of the proxy's own machine ("loopback"), or
+            "everyone", where something in front of it checks its callers. The keys themselves are never a setting:
+            they come from the environment, see `Keys.from_environment`.
+        requests_per_second: that each key, or each address where there are no keys, may send to one ingress replica
+            in the long run; None for any number. What only looks, a GET, counts as a tenth.
+        burst: how many of them at once.
+        max_requests: that one ingress replica works on at a time; what comes beyond is answered "overloaded".
+        max_batch: queries that an ingress replica composes together at most. Together, the last bits of a vector
+            depend on the company it was made in; 1 makes every answer the same to the last bit, at any load.
+        max_queued_per_shard: requests that wait for one shard in each ingress replica, beyond which it counts as
+            overloaded.
         health_check_period_s: seconds between two health checks; a dead replica is noticed after one.
     """
 
@@ -33,4 +45,10 @@ class ServiceConfig(Config):
     shard_threads: int = Field(default=1, ge=1, le=1024)
     default_timeout_ms: int = Field(default=5_000, ge=1, le=30_000)
     min_coverage: float = Field(default=0.5, ge=0, le=1)
+    open_to: OpenTo = "loopback"
+    requests_per_second: float | None = Field(default=None, gt=0, le=1e6)
+    burst: int = Field(default=100, ge=1, le=1_000_000)
+    max_requests: int = Field(default=64, ge=1, le=100_000)
+    max_batch: int = Field(default=16, ge=1, le=256)
+    max_queued_per_shard: int = Field(default=64, ge=1, le=100_000)
     health_check_period_s: float = Field(default=2.0, gt=0)

@@ -19,7 +19,12 @@ from cirray.service.app import create_api
 from cirray.service.backend import Backend
 from cirray.service.config import ServiceConfig
 from cirray.service.fanout import ShardFaultError
+from cirray.service.feedback import FeedbackLog
 from cirray.service.gallery import Gallery
+from cirray.service.guard import Protection
+from cirray.service.keys import Keys
+from cirray.service.meters import RayMeters
+from cirray.service.rate import RateLimit
 from cirray.service.serving_set import ServingSet
 from cirray.storage import Root
 
@@ -107,11 +112,15 @@ class SearchIngress:
     Args:
         config: of the service, with the version that every replica of it serves.
         shards: handle i is that of shard i.
+        keys: that callers must show.
     """
 
-    def __init__(self, config: ServiceConfig, shards: Sequence[DeploymentHandle[ShardReplica]]) -> None:
+    def __init__(
+        self, config: ServiceConfig, shards: Sequence[DeploymentHandle[ShardReplica]], keys: Keys | None = None
+    ) -> None:
         torch.set_num_threads(config.ingress_threads)
-        opened = ServingSet.open(Root.open(config.root), config.index, config.version)
+        root = Root.open(config.root)
+        opened = ServingSet.open(root, config.index, config.version)
         gallery = Gallery(opened.dataset, opened.index.details.split)
         self._backend = Backend(
             SearchEngine(opened.open_bundle(), opened.dataset, opened.index, references=gallery),
@@ -119,7 +128,16 @@ class SearchIngress:
             [ServeShard(handle) for handle in shards],
             default_timeout_ms=config.default_timeout_ms,
             min_coverage=config.min_coverage,
+            max_batch=config.max_batch,
+            meters=RayMeters(),
+        )
+        self._feedback = FeedbackLog.of(root, config.index)
+        self._protection = Protection(
+            keys=keys or Keys(),
+            open_to=config.open_to,
+            rate=RateLimit(config.requests_per_second, config.burst),
+            max_requests=config.max_requests,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        return create_api(self._backend, echo_request_id=False)
+        return create_api(self._backend, echo_request_id=False, protection=self._protection, feedback=self._feedback)

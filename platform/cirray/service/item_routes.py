@@ -17,6 +17,7 @@ from cirray.service.media import media_type_of
 from cirray.service.problems import problem_responses
 from cirray.service.refusals import InvalidQueryError
 from cirray.service.schemas import Example, ExampleList, Identifier, Item, ItemPage, Parameters
+from cirray.service.thumbnails import Thumbnails, ThumbnailSize
 
 _YEAR = 365 * 24 * 3600
 
@@ -42,12 +43,14 @@ class ImageParameters(Parameters):
     """Which state of the picture."""
 
     v: str | None = Field(None, max_length=64, description="As in image_url; lets the answer be cached for good.")
+    size: ThumbnailSize | None = Field(None, description="Longest side in pixels; the picture as it is if absent.")
 
 
 def item_router(backend: Backend) -> APIRouter:
     """Return the routes `/v1/items…` and `/v1/examples`."""
     router = APIRouter(prefix="/v1", tags=["gallery"])
     gallery, links = backend.gallery, ImageLinks(backend.index.dataset_fingerprint[:16])
+    thumbnails = Thumbnails(gallery.image)
 
     @router.get("/items", responses=problem_responses(["validation", "internal"]))
     def items(parameters: Annotated[PageParameters, Query()]) -> ItemPage:
@@ -71,8 +74,8 @@ def item_router(backend: Backend) -> APIRouter:
         },
     )
     def image(item_id: str, parameters: Annotated[ImageParameters, Query()], request: Request) -> Response:
-        """Return an item's picture file."""
-        data = gallery.image(item_id)
+        """Return an item's picture file, or a smaller one."""
+        data = thumbnails.of(item_id, parameters.size) if parameters.size else gallery.image(item_id)
         etag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
         # Only an address that names the dataset's content can never come to mean another picture.
         forever = parameters.v == links.version

@@ -33,6 +33,36 @@ class ProblemType:
 
 _TYPES = (
     ProblemType(
+        "unauthorized",
+        401,
+        "The request needs a key",
+        "The service asks for a key, and the request shows none, or one that is not the service's.",
+        "Send the header `Authorization: Bearer <key>`. The operator has the keys; they never go into an address.",
+    ),
+    ProblemType(
+        "forbidden",
+        403,
+        "The key does not open this",
+        "The request would change something that is stored, and its key may only read.",
+        "Send the write key.",
+    ),
+    ProblemType(
+        "rate-limited",
+        429,
+        "Too many requests from one caller",
+        "The key, or the address where there are no keys, asked for more than its share.",
+        "Wait for as many seconds as the header `Retry-After` says, and ask less often.",
+        retry_after_s=1,
+    ),
+    ProblemType(
+        "overloaded",
+        503,
+        "The service has too much to do",
+        "As many requests are being worked on as are let in at a time, or every shard has a full queue.",
+        "Try again after as many seconds as the header `Retry-After` says.",
+        retry_after_s=1,
+    ),
+    ProblemType(
         "validation",
         422,
         "The request is not valid",

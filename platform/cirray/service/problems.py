@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from cirray.errors import CirrayError, FilterError
 from cirray.service.problem_types import PROBLEM_TYPES
-from cirray.service.refusals import InvalidQueryError
+from cirray.service.refusals import InvalidQueryError, RateLimitedError
 from cirray.service.schemas import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,7 +44,27 @@ def problem_response(
         headers: to send beside it.
     """
     kind = PROBLEM_TYPES[code]
-    problem = Problem(
+    problem = _problem(request_id, instance, code, detail, errors, hint)
+    retry = {} if kind.retry_after_s is None else {"retry-after": str(kind.retry_after_s)}
+    # A caller's lone surrogate has no UTF-8 form; what cannot be written is replaced, never a second error.
+    body = problem.model_dump_json(ensure_ascii=True).encode("utf-8", "replace")
+    return Response(body, kind.status, {**retry, **(headers or {})}, MEDIA_TYPE)
+
+
+def problem_of(request: Request, error: CirrayError) -> Problem:
+    """Return the problem that an error is, where it is one of several that a request came to."""
+    request_id, path = request.state.request_id, request.url.path
+    if error.code not in PROBLEM_TYPES:
+        _LOGGER.error("A part of request %s failed: %s", request_id, error, exc_info=error)
+        return _problem(request_id, path, "internal", _unexpected(request_id), (), "")
+    return _problem(request_id, path, error.code, error.message, _errors(error, error.message), error.hint)
+
+
+def _problem(
+    request_id: str, instance: str, code: str, detail: str, errors: Sequence[FieldProblem], hint: str
+) -> Problem:
+    kind = PROBLEM_TYPES[code]
+    return Problem(
         type=kind.url,
         title=kind.title,
         status=kind.status,
@@ -55,10 +75,6 @@ def problem_response(
         errors=list(errors),
         hint=hint or kind.mend,
     )
-    retry = {} if kind.retry_after_s is None else {"retry-after": str(kind.retry_after_s)}
-    # A caller's lone surrogate has no UTF-8 form; what cannot be written is replaced, never a second error.
-    body = problem.model_dump_json(ensure_ascii=True).encode("utf-8", "replace")
-    return Response(body, kind.status, {**(headers or {}), **retry}, MEDIA_TYPE)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -70,8 +86,11 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 def internal_problem(request_id: str, instance: str) -> Response:
     """Return the problem for an exception that nobody expected; it tells nothing of what is inside."""
-    detail = f"The service failed unexpectedly. The log has the details under request id {request_id}."
-    return problem_response(request_id, instance, "internal", detail)
+    return problem_response(request_id, instance, "internal", _unexpected(request_id))
+
+
+def _unexpected(request_id: str) -> str:
+    return f"The service failed unexpectedly. The log has the details under request id {request_id}."
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
@@ -101,15 +120,16 @@ async def _on_cirray_error(request: Request, error: Exception) -> Response:
         _LOGGER.error("Request %s failed: %s", request.state.request_id, error, exc_info=error)
         return internal_problem(request.state.request_id, request.url.path)
     detail = str(error.args[0])
-    errors = [FieldProblem(pointer=pointer, message=detail)] if (pointer := _pointer(error)) else []
-    return _answer(request, error.code, detail, errors=errors, hint=error.hint)
+    wait = {"retry-after": str(error.retry_after_s)} if isinstance(error, RateLimitedError) else None
+    return _answer(request, error.code, detail, errors=_errors(error, detail), hint=error.hint, headers=wait)
 
 
-def _pointer(error: CirrayError) -> str:
+def _errors(error: CirrayError, detail: str) -> list[FieldProblem]:
     """Return where in the request the error lies, as far as that is known."""
     if isinstance(error, FilterError):
-        return f"/filter{error.pointer}"
-    return error.pointer if isinstance(error, InvalidQueryError) else ""
+        return [FieldProblem(pointer=f"/filter{error.pointer}", message=detail)]
+    pointer = error.pointer if isinstance(error, InvalidQueryError) else ""
+    return [FieldProblem(pointer=pointer, message=detail)] if pointer else []
 
 
 def _answer(request: Request, code: str, detail: str, **more: Any) -> Response:

@@ -49,3 +49,43 @@ class DeadlineExceededError(CirrayError):
     """The request's time ran out before any shard could be asked."""
 
     code = "deadline-exceeded"
+
+
+class UnauthorizedError(CirrayError):
+    """The caller shows no key, or a wrong one.
+
+    Attributes:
+        invalid: whether it shows one.
+    """
+
+    code = "unauthorized"
+
+    def __init__(self, message: str, *, hint: str = "", invalid: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.invalid = invalid
+
+
+class ForbiddenError(CirrayError):
+    """The caller's key does not open this."""
+
+    code = "forbidden"
+
+
+class RateLimitedError(CirrayError):
+    """The caller asks for too much.
+
+    Attributes:
+        retry_after_s: seconds after which the same request is let in.
+    """
+
+    code = "rate-limited"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OverloadedError(CirrayError):
+    """Too many requests are being worked on."""
+
+    code = "overloaded"

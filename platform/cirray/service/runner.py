@@ -18,6 +18,8 @@ from ray.serve.config import HTTPOptions
 from ray.serve.schema import ApplicationStatus
 
 from cirray.service.builder import build_app
+from cirray.service.guard import is_loopback
+from cirray.service.keys import Keys
 from cirray.service.refusals import ServiceError
 
 APP_NAME = "search"
@@ -60,16 +62,18 @@ def start(
 
     Args:
         args: as `build_app` takes them.
-        host: address to listen on; the default is this machine's own loopback, since the API asks for no password.
+        host: address to listen on; the default is this machine's own loopback, where no keys are needed.
         port: to listen on.
         timeout_s: how long to wait for the shards.
 
     Raises:
-        ServiceError: Ray was not started, Serve runs already, the port is taken, or the service does not come up.
+        ServiceError: others could reach the service and it has no keys, Ray was not started, Serve runs already, the
+            port is taken, or the service does not come up.
         CirrayError: what `build_app` raises.
     """
     if not ray.is_initialized():
         raise ServiceError("The service runs on Ray, and Ray was not started.", hint="Call ray.init() first.")
+    check_host(host, args)
     app = build_app(args)
     if serve.status().proxies:
         raise ServiceError(
@@ -87,6 +91,22 @@ def start(
         _shutdown()
         raise
     return ServiceHandle(url)
+
+
+def check_host(host: str, args: Mapping[str, Any]) -> None:
+    """Make sure that not everybody who reaches an address is to be answered without a key by mistake.
+
+    Raises:
+        ServiceError: others than this machine reach it, there are no keys, and `args` do not say that this is meant.
+        ConfigError: the keys in the environment cannot be keys.
+    """
+    if is_loopback(host) or Keys.from_environment() or args.get("open_to") == "everyone":
+        return
+    raise ServiceError(
+        f"Others can reach {host}, and the service has no keys.",
+        hint="Set CIRRAY_READ_KEY and CIRRAY_WRITE_KEY (or CIRRAY_READ_KEY_FILE and CIRRAY_WRITE_KEY_FILE); where "
+        "something in front of it checks its callers, --set open_to=everyone.",
+    )
 
 
 def check_port(host: str, port: int) -> None:

@@ -51,46 +51,72 @@ def search_router(backend: Backend) -> APIRouter:
     async def search(body: SearchRequest, request: Request, response: Response) -> SearchResponse:
         """Return the items that look like the reference after the change that the text asks for."""
         started = time.perf_counter()
-        if body.index not in (None, backend.index.name):
-            raise UnknownIndexError(f"Index {body.index!r} is not served here; {backend.index.name!r} is.")
-        query = Query(
-            text=body.text,
-            reference_id=body.reference.id,
-            reference_image=_picture(body.reference),
-            limit=body.limit,
-            exclude_reference=body.exclude_reference,
-            exclude_ids=tuple(body.exclude_ids),
-            filter=body.filter,
-            min_score=body.min_score,
-            exact=body.params.exact,
-            nprobe=body.params.nprobe,
-            ef=body.params.ef,
-        )
+        query = as_query(body, backend)
         base64_ms = (time.perf_counter() - started) * 1000
         answer = await backend.search(query, body.timeout_ms)
-        timings = _timings(answer, base64_ms, (time.perf_counter() - started) * 1000)
-        response.headers["server-timing"] = ", ".join(f"{stage};dur={ms:.2f}" for stage, ms in timings)
+        found = as_response(backend, links, body, answer, base64_ms, (time.perf_counter() - started) * 1000)
+        response.headers["server-timing"] = ", ".join(f"{stage};dur={ms:.2f}" for stage, ms in found.timings_ms)
         response.headers["cache-control"] = "no-store"
         if answer.coverage.degraded:
             response.headers["x-degraded"] = "1"
-        return SearchResponse(
-            hits=_hits(answer, links, body.fields),
-            query=QueryInfo(
-                composer=backend.index.model,
-                composer_version=backend.index.model_version,
-                text=body.text,
-                unknown_words=list(answer.unknown_words),
-            ),
-            index=IndexInfo(name=answer.index, version=answer.index_version),
-            coverage=_coverage(answer),
-            timings_ms=timings,
-            request_id=request.state.request_id,
-        )
+        return found.model_copy(update={"request_id": request.state.request_id})
 
     return router
 
 
-def _picture(reference: Reference) -> bytes | None:
+def check_index(name: str | None, backend: Backend) -> None:
+    """Make sure that the index that a request names is the one that is served.
+
+    Raises:
+        UnknownIndexError: it is another.
+    """
+    if name not in (None, backend.index.name):
+        raise UnknownIndexError(f"Index {name!r} is not served here; {backend.index.name!r} is.")
+
+
+def as_query(body: SearchRequest, backend: Backend) -> Query:
+    """Return the query that a request puts.
+
+    Raises:
+        UnknownIndexError: it is put to another index.
+        InvalidQueryError, BodyTooLargeError: its picture cannot be taken.
+    """
+    check_index(body.index, backend)
+    return Query(
+        text=body.text,
+        reference_id=body.reference.id,
+        reference_image=picture_of(body.reference),
+        limit=body.limit,
+        exclude_reference=body.exclude_reference,
+        exclude_ids=tuple(body.exclude_ids),
+        filter=body.filter,
+        min_score=body.min_score,
+        exact=body.params.exact,
+        nprobe=body.params.nprobe,
+        ef=body.params.ef,
+    )
+
+
+def as_response(
+    backend: Backend, links: ImageLinks, body: SearchRequest, answer: Answer, base64_ms: float, total_ms: float
+) -> SearchResponse:
+    """Return an answer as it goes over the wire, but for the id of the request."""
+    return SearchResponse(
+        hits=_hits(answer, links, body.fields),
+        query=QueryInfo(
+            composer=backend.index.model,
+            composer_version=backend.index.model_version,
+            text=body.text,
+            unknown_words=list(answer.unknown_words),
+        ),
+        index=IndexInfo(name=answer.index, version=answer.index_version),
+        coverage=_coverage(answer),
+        timings_ms=_timings(answer, base64_ms, total_ms),
+        request_id="",
+    )
+
+
+def picture_of(reference: Reference) -> bytes | None:
     """Return the picture that was sent, if one was.
 
     Raises:

@@ -16,7 +16,7 @@ ALIAS_ATTEMPTS = 5
 CHECKPOINTS = "checkpoints"
 """Folder of a run that holds its checkpoints."""
 
-_WRITTEN = ("datasets", "models", "indexes", "runs", "sweeps", "trials")
+_WRITTEN = ("datasets", "models", "indexes", "runs", "sweeps", "trials", "feedback")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
@@ -138,6 +138,10 @@ class Root:
     def trials(self, recipe: str) -> Location:
         """Return where it is kept what the runs of a recipe came to in sweeps."""
         return self.place / "trials" / _checked(recipe)
+
+    def feedback(self, index: str) -> Location:
+        """Return where verdicts on what an index found are kept."""
+        return self.place / "feedback" / _checked(index)
 
     def dataset(self, name: str) -> Shelf:
         """Return the prepared versions of a dataset."""

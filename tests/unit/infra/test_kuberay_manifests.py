@@ -142,7 +142,8 @@ def test_clusters_follow_the_conventions(name: str) -> None:
     for container in containers(name):
         assert container["resources"]["requests"] == container["resources"]["limits"]
         assert "/dev/shm" in {mount["mountPath"] for mount in container["volumeMounts"]}
-        assert container["envFrom"] == [{"secretRef": {"name": "cirray-s3", "optional": True}}]
+        secrets = ["cirray-s3", "cirray-keys"] if name == "rayservice-search.yaml" else ["cirray-s3"]
+        assert container["envFrom"] == [{"secretRef": {"name": secret, "optional": True}} for secret in secrets]
         assert "AWS_EC2_METADATA_DISABLED" in {variable["name"] for variable in container["env"]}
     for group in groups(name):
         assert group["template"]["spec"]["volumes"][0]["emptyDir"]["medium"] == "Memory"

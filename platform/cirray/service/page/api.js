@@ -1,5 +1,7 @@
 // The HTTP API, as functions. A problem document becomes a ProblemError.
 
+import { askForKey, headers } from "./key.js";
+
 export class ProblemError extends Error {
   constructor(problem) {
     super(problem.detail);
@@ -10,14 +12,18 @@ export class ProblemError extends Error {
 async function call(path, options) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers: { ...options?.headers, ...headers() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ProblemError({ title: "The service cannot be reached", detail: "Is it still running?" });
   }
   const type = response.headers.get("content-type") || "";
   if (response.ok && type.includes("json")) return response.json();
-  if (type.includes("problem+json")) throw new ProblemError(await response.json());
+  if (type.includes("problem+json")) {
+    const problem = await response.json();
+    if (response.status === 401 && await askForKey(problem.detail)) return call(path, options);
+    throw new ProblemError(problem);
+  }
   throw new ProblemError({ title: "Unexpected answer", detail: `HTTP ${response.status} from ${path}.` });
 }
 

@@ -4,6 +4,7 @@
 import { ProblemError, api } from "./api.js";
 import { $, element, showPicture } from "./dom.js";
 import { startGallery } from "./gallery.js";
+import { startKey } from "./key.js";
 import { hideResults, showAnswer, showWaiting, startResults } from "./results.js";
 import { startUpload } from "./upload.js";
 
@@ -164,6 +165,7 @@ $("query").addEventListener("submit", (event) => { event.preventDefault(); searc
 $("surprise").addEventListener("click", surprise);
 $("skip").addEventListener("click", (event) => { event.preventDefault(); $("gallery-title").focus(); });
 addEventListener("popstate", restore);
+startKey();
 startUpload(pick, showProblem);
 startResults();
 startGallery(pick, fail);

@@ -1,5 +1,7 @@
 // Building elements. Text only ever enters the page as text: nothing here parses HTML.
 
+import { headers } from "./key.js";
+
 export const $ = (id) => document.getElementById(id);
 
 export function element(tag, properties = {}, ...children) {
@@ -21,7 +23,23 @@ export function showPicture(image, url) {
   image.classList.remove("broken");
   image.onload = () => image.classList.toggle("pixelated", image.naturalWidth < SMALL);
   image.onerror = () => image.classList.add("broken");
-  image.src = url;
+  if (headers().authorization && url.startsWith("/")) fetchPicture(image, url);
+  else image.src = url;
+}
+
+// A picture's own request could not carry the key.
+async function fetchPicture(image, url) {
+  image.dataset.url = url;
+  try {
+    const response = await fetch(url, { headers: headers() });
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    const fetched = URL.createObjectURL(await response.blob());
+    if (image.dataset.url !== url) return URL.revokeObjectURL(fetched); // Another was asked for meanwhile.
+    image.addEventListener("load", () => URL.revokeObjectURL(fetched), { once: true });
+    image.src = fetched;
+  } catch {
+    image.classList.add("broken");
+  }
 }
 
 const STEPS = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (columns) => -columns, ArrowDown: (columns) => columns };
