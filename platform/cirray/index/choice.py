@@ -35,7 +35,7 @@ def choose(rows: int, dim: int, max_memory_mb: float | None = None) -> Choice:
     """Return what shards of `rows` vectors of size `dim` should be.
 
     Up to 50,000 rows flat; up to a million inverted lists of float32, or a graph where a bound on the memory is given
-    and leaves room for one (it takes ten times as long to build, so it is not chosen where nobody said anything);
+    and leaves room for one (it takes long to build, so it is not chosen where nobody said anything);
     beyond, lists at a byte a dimension. Where the first choice does not fit, the next smaller one is taken.
 
     Raises:

@@ -13,7 +13,7 @@ from cirray.service.backend import Backend
 from cirray.service.problems import problem_responses
 from cirray.service.request_parts import Change
 from cirray.service.schemas import QueryInfo, Wire
-from cirray.service.search_routes import check_index, picture_of
+from cirray.service.search_routes import check_index, picture_of, query_info
 
 _PROBLEMS = (
     "validation",
@@ -55,12 +55,7 @@ def compose_router(backend: Backend) -> APIRouter:
         return ComposeResponse(
             vector=base64.b64encode(data.tobytes()).decode() if body.encoding == "base64" else data.tolist(),
             dim=len(data),
-            query=QueryInfo(
-                composer=backend.index.model,
-                composer_version=backend.index.model_version,
-                text=body.text,
-                unknown_words=list(composed.unknown_words),
-            ),
+            query=query_info(backend, body.text, composed.unknown_words),
             request_id=request.state.request_id,
         )
 

@@ -19,7 +19,7 @@ from cirray.service.explaining import Explanation, explain_hit
 from cirray.service.problems import problem_responses
 from cirray.service.request_parts import Change
 from cirray.service.schemas import Identifier, QueryInfo, Wire
-from cirray.service.search_routes import check_index, picture_of
+from cirray.service.search_routes import check_index, picture_of, query_info
 
 KEPT = 256
 """Explanations that a replica keeps."""
@@ -125,12 +125,7 @@ def explain_router(backend: Backend, bundle: Bundle) -> APIRouter:
             supported=bool(bundle.model.composer.explains),
             maps=[_grid(name, values) for name, values in found.maps.items()],
             degraded=found.degraded,
-            query=QueryInfo(
-                composer=backend.index.model,
-                composer_version=backend.index.model_version,
-                text=body.text,
-                unknown_words=list(found.unknown_words),
-            ),
+            query=query_info(backend, body.text, found.unknown_words),
             request_id=request.state.request_id,
         )
 

@@ -10,8 +10,7 @@ from pydantic import Field
 from cirray.service.backend import Backend
 from cirray.service.feedback import FeedbackLog
 from cirray.service.problems import problem_responses
-from cirray.service.request_parts import Text
-from cirray.service.schemas import Identifier, Wire
+from cirray.service.schemas import Identifier, Text, Wire
 from cirray.service.search_routes import check_index
 
 MAX_VERDICTS = 64

@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import AfterValidator, Field, StringConstraints
-
-from cirray.datasets.schema import has_words
-from cirray.search import MAX_TEXT_CHARS
-from cirray.service.schemas import MAX_TIMEOUT_MS, Identifier, Reference, Wire
-
-
-def _says_something(text: str) -> str:
-    if not has_words(text):
-        raise ValueError("The text has no word: no letter and no digit.")
-    return text
-
-
-Text = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS),
-    AfterValidator(_says_something),
-]
+from cirray.service.schemas import MAX_TIMEOUT_MS, Identifier, Reference, Text, Wire
 
 
 class Change(Wire):

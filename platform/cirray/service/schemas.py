@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from cirray.datasets.schema import has_words
 from cirray.index import Filter
@@ -13,6 +13,19 @@ from cirray.search import DEFAULT_LIMIT, MAX_EXCLUDED, MAX_LIMIT, MAX_TEXT_CHARS
 MAX_TIMEOUT_MS = 30_000
 
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+def _says_something(text: str) -> str:
+    if not has_words(text):
+        raise ValueError("The text has no word: no letter and no digit.")
+    return text
+
+
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS),
+    AfterValidator(_says_something),
+]
 
 
 class Wire(BaseModel):
@@ -59,9 +72,7 @@ class SearchRequest(Wire):
     """One composed query: a reference, and how what is looked for differs from it."""
 
     reference: Reference
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TEXT_CHARS)] = Field(
-        description="The change, in words.", examples=["make the circle red"]
-    )
+    text: Text = Field(description="The change, in words.", examples=["make the circle red"])
     limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="How many hits at most.")
     exclude_reference: bool = Field(True, description="Leave the reference itself out of the hits.")
     exclude_ids: list[Identifier] = Field(
@@ -77,13 +88,6 @@ class SearchRequest(Wire):
     timeout_ms: int | None = Field(
         None, ge=1, le=MAX_TIMEOUT_MS, description="Time for the whole request; the service's default if absent."
     )
-
-    @field_validator("text")
-    @classmethod
-    def _says_something(cls, text: str) -> str:
-        if not has_words(text):
-            raise ValueError("The text has no word: no letter and no digit.")
-        return text
 
 
 class HitFields(Wire):

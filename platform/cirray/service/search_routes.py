@@ -103,16 +103,21 @@ def as_response(
     """Return an answer as it goes over the wire, but for the id of the request."""
     return SearchResponse(
         hits=_hits(answer, links, body.fields),
-        query=QueryInfo(
-            composer=backend.index.model,
-            composer_version=backend.index.model_version,
-            text=body.text,
-            unknown_words=list(answer.unknown_words),
-        ),
+        query=query_info(backend, body.text, answer.unknown_words),
         index=IndexInfo(name=answer.index, version=answer.index_version),
         coverage=_coverage(answer),
         timings_ms=_timings(answer, base64_ms, total_ms),
         request_id="",
+    )
+
+
+def query_info(backend: Backend, text: str, unknown_words: Sequence[str]) -> QueryInfo:
+    """Return how a query was understood."""
+    return QueryInfo(
+        composer=backend.index.model,
+        composer_version=backend.index.model_version,
+        text=text,
+        unknown_words=list(unknown_words),
     )
 
 
